@@ -1,0 +1,1 @@
+"""Pure functions from value to value: addresses, times, URLs, names in text, pseudonyms."""

@@ -1,0 +1,1 @@
+"""The inventory of ties; settings that create ties; unmapped places; weak pseudonyms."""

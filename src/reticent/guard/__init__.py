@@ -1,0 +1,1 @@
+"""Inquiries, instruments, holds, release, letters."""

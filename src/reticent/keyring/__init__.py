@@ -1,0 +1,1 @@
+"""Keys: period keys, salts, signing keys, officers' signatures, and their destruction."""

@@ -1,0 +1,1 @@
+"""Jurisdiction packs and records schedules as data, their loaders, the strictest-of."""

@@ -1,0 +1,1 @@
+"""Merkle log, checkpoints, proofs, witness. Knows nothing about libraries."""

@@ -1,0 +1,176 @@
+"""The words of docs/reference/words.md as frozen data. No I/O.
+
+Counts are rows (ties). Times are timezone-aware and in UTC unless a field says otherwise;
+times inside a library's own database are naive local times of that database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class RecordClass(StrEnum):
+    """What kind of use a tie records."""
+
+    CIRCULATION = "circulation"
+    HOLD_REQUEST = "hold_request"
+    INTERLIBRARY_LOAN = "interlibrary_loan"
+    SEARCH = "search"
+    REFERENCE = "reference"
+    ACCESS = "access"
+    DIGITAL_LENDING = "digital_lending"
+    COMPUTER_SESSION = "computer_session"
+    NETWORK = "network"
+    PRINT = "print"
+    FACILITY = "facility"
+    PROGRAM = "program"
+    PAYMENT = "payment"
+    NOTICE = "notice"
+    SUGGESTION = "suggestion"
+    PATRON_CONTENT = "patron_content"
+    SUBSCRIPTION = "subscription"
+    READING_HISTORY = "reading_history"
+    REGISTRATION = "registration"
+    SURVEILLANCE = "surveillance"
+    ACTIVITY_LOG = "activity_log"
+    STAFF_ACTION = "staff_action"
+    UNCLASSIFIED = "unclassified"
+
+
+class Disposition(StrEnum):
+    """How a tie is severed, in the precise word."""
+
+    NULL = "null"
+    SENTINEL = "sentinel"
+    DELETE = "delete"
+    OVERWRITE = "overwrite"
+    GENERALISE = "generalise"
+    REMOVE_PATH = "remove path"
+    SCRUB = "scrub"
+    PSEUDONYMISE = "pseudonymise"
+    AGGREGATE = "aggregate"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What stands in one series at one moment: counts and dates, no identifier.
+
+    ``ties`` is the sum of ``open``, ``within_retention``, ``due`` and all of ``withheld``
+    (rows whose state could not be decided or that a recorded reason keeps, by reason).
+    ``oldest`` and ``newest`` are dates of uses, truncated to the day.
+    """
+
+    series: str
+    ties: int
+    open: int = 0
+    within_retention: int = 0
+    due: int = 0
+    withheld: Mapping[str, int] = field(default_factory=dict)
+    oldest: datetime | None = None
+    newest: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Somewhere a system keeps data, mapped or not."""
+
+    name: str
+    columns: tuple[str, ...] = ()
+    mapped: bool = True
+    why: str = ""
+    rows: int | None = None
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Digests of what a system's structure is: equal digests, equal structure.
+
+    ``places`` maps each table (or log) to the digest of its columns, types, keys,
+    triggers and rules; ``digest`` is over all of them.
+    """
+
+    kind: str
+    version: str
+    digest: str
+    places: Mapping[str, str]
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Series the map cannot be trusted for here, with the reason."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing a severing run does in one place, in its order."""
+
+    system: str
+    series: str
+    place: str
+    dispositions: tuple[str, ...]
+    order: int
+    walk: str
+
+    @property
+    def name(self) -> str:
+        """The step's name in receipts and reports: ``system/series``."""
+        return f"{self.system}/{self.series}"
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A handful of rows severed in one transaction. Lives in memory only: it holds row keys."""
+
+    run: str
+    step: Step
+    number: int
+    scope: object = field(repr=False)
+    """What the store needs to find these rows again; opaque to everyone else."""
+    expected: int = 0
+
+
+Margins = Mapping[str, Mapping[str, int]]
+"""Counts by margin: ``{"searches|branch|2026-03": {"MAIN": 12}}``; never a joint of two."""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """The proof, written in the severed system's own transaction, that a chunk was severed."""
+
+    run: str
+    step: str
+    chunk: int
+    rows: int
+    tally: Margins = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting of a system that creates or exposes ties."""
+
+    system: str
+    name: str
+    value: str
+    why: str
+    advice: str
+
+
+@dataclass(frozen=True)
+class NotLookedAt:
+    """A place nobody looked at, and why. Said wherever "kept" is said."""
+
+    system: str
+    place: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that breaks the promise, with what to do."""
+
+    kind: str
+    system: str
+    place: str
+    count: int
+    advice: str

@@ -1,0 +1,1 @@
+"""The same questions asked by other code: due ties, residue, re-link attacks, conservation."""

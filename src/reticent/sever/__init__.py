@@ -1,0 +1,1 @@
+"""The plan; the engine (order, pacing, holds, resume, stop); arming and tripwires."""

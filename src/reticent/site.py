@@ -1,0 +1,1 @@
+"""reticent.toml -> Site: what the library wrote, checked."""

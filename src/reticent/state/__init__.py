@@ -1,0 +1,1 @@
+"""Reticent's own database: runs, receipts, tallies, arming, holds. Implements the ports."""

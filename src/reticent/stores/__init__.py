@@ -1,0 +1,1 @@
+"""How to read, count, sever and scan one kind of store: SQL databases, logs, documents."""

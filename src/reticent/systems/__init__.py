@@ -1,0 +1,1 @@
+"""The maps: one TOML file a kind of system, and the loader that checks them. Facts, no code."""

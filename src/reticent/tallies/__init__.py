@@ -1,0 +1,1 @@
+"""What is counted, margins, suppression, and the statistics a library must report."""
