@@ -1,1 +1,297 @@
-"""reticent.toml -> Site: what the library wrote, checked."""
+"""reticent.toml -> Site: what the library wrote, checked. Every message names file and line.
+
+Settings are described in docs/reference/reticent-toml.md; a test fails if one is missing there.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+import re
+from datetime import date, time, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from reticent.errors import ConfigurationError
+from reticent.model import RecordClass
+from reticent.tomlfile import TomlFile, load
+
+SEARCHED = (Path("reticent.toml"), Path("/etc/reticent/reticent.toml"))
+EXTRA_RETENTION = ("last_borrower", "refund_window")
+_UNITS = {"hour": 1 / 24, "day": 1, "week": 7, "month": 30, "year": 365}
+_DURATION = re.compile(r"^(\d+) (hour|day|week|month|year)s?$")
+_SIZE = re.compile(r"^(\d+) (MB|GB)$")
+
+
+def duration(text: str) -> timedelta:
+    """Read "7 days" (hours, days, weeks, months of 30 days, years of 365). Raises ValueError."""
+    found = _DURATION.match(text)
+    if found is None:
+        raise ValueError(f'"{text}" is not a length of time; write for example "7 days"')
+    return timedelta(days=int(found[1]) * _UNITS[found[2]])
+
+
+def _duration(value: object) -> object:
+    return duration(value) if isinstance(value, str) else value
+
+
+def _size(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    found = _SIZE.match(value)
+    if found is None:
+        raise ValueError(f'"{value}" is not a size; write for example "2 GB"')
+    return int(found[1]) * (10**6 if found[2] == "MB" else 10**9)
+
+
+def _window(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        start, end = (time.fromisoformat(part.strip()) for part in value.split("-"))
+    except ValueError:
+        raise ValueError(f'"{value}" is not a time window; write for example "22:00-06:00"') from None
+    return (start, end)
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Size = Annotated[int, BeforeValidator(_size)]
+Window = Annotated[tuple[time, time], BeforeValidator(_window)]
+
+
+class Strict(BaseModel):
+    """Frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Library(Strict):
+    """Who the library is, and in a shared system whose rows are its own."""
+
+    name: str = Field(min_length=1)
+    jurisdiction: str = Field(default="", pattern=r"^([A-Z]{2}(-[A-Z0-9]{1,3})?)?$")
+    branches: tuple[str, ...] | Literal["all"] = ()
+
+
+class Officer(Strict):
+    """A person who may approve, with a signing key (SSH) and a sealing key (age)."""
+
+    name: str
+    sign: str = Field(pattern=r"^(ssh-ed25519|ecdsa-sha2-nistp256|sk-ssh-ed25519@openssh\.com) \S+")
+    age: str = ""
+
+
+class State(Strict):
+    """Where Reticent keeps its own records; its keys never live inside."""
+
+    path: Path = Path("state")
+    keys: Path = Path("/etc/reticent/keys")
+    database: str = ""
+
+
+class Accounts(Strict):
+    """One database account a right: SQLAlchemy URLs, passwords by ${ENV} or ${file:PATH}."""
+
+    find: str = ""
+    sever: str = ""
+    prove: str = ""
+
+
+class System(Strict):
+    """One installation of software that keeps records, or one that is only declared."""
+
+    kind: str
+    accounts: Accounts = Accounts()
+    receipts: bool = True
+    """False where the receipt table is not allowed: severing is then repeatable and tallies approximate."""
+    decisions: dict[str, str] = {}
+    replicas: tuple[str, ...] = ()
+    map: Path | None = None
+    paths: tuple[str, ...] = ()
+    config: str = ""
+    format: str = ""
+    bundle: str = ""
+    classes: tuple[RecordClass, ...] = ()
+    retention: str = ""
+    contact: str = ""
+    attested: date | None = None
+
+
+class Sever(Strict):
+    """When and how far a run may go."""
+
+    window: Window | None = None
+    rows: int = Field(default=0, ge=0)
+    free_space: Size = 2 * 10**9
+    lag: Duration = timedelta(seconds=30)
+
+
+class Statistics(Strict):
+    """How the library counts: which item types and collections belong to which group."""
+
+    groups: dict[str, dict[str, tuple[str, ...]]] = {}
+    active_borrowers: bool = False
+
+
+class Site(Strict):
+    """A checked reticent.toml. ``folder`` is where it stands; relative paths start there."""
+
+    library: Library
+    officers: dict[Literal["custodian", "counsel", "alternate"], Officer] = {}
+    state: State = State()
+    retention: dict[str, Duration] = {}
+    schedule: dict[str, str] = {}
+    systems: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]{1,30}$")], System] = Field(min_length=1)
+    sever: Sever = Sever()
+    statistics: Statistics = Statistics()
+    folder: Path = Path()
+    file: Path = Path("reticent.toml")
+
+    @property
+    def state_path(self) -> Path:
+        """The state folder, absolute."""
+        return (self.folder / self.state.path).resolve()
+
+    @property
+    def keys_path(self) -> Path:
+        """The key folder, absolute."""
+        return (self.folder / self.state.keys).resolve()
+
+    def fingerprint(self) -> str:
+        """Return a digest of everything that changes what a run does. Passwords are not in it."""
+        content = self.model_dump(mode="json", exclude={"folder", "file", "state"})
+        for system in content["systems"].values():
+            system.pop("accounts")
+            system.pop("replicas")
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def account(self, system: str, right: Literal["find", "sever", "prove"]) -> str:
+        """Return the URL of an account with its password filled in; never print it."""
+        url = str(getattr(self.systems[system].accounts, right))
+        if not url:
+            raise ConfigurationError(
+                f'The system "{system}" has no account for "{right}".',
+                where=f"{self.file} [systems.{system}.accounts]",
+                do=f'Add {right} = "..."; `reticent init` prints the grants the account needs.',
+            )
+        return _filled(url, f"{self.file} [systems.{system}.accounts] {right}", self.folder)
+
+
+def _filled(url: str, where: str, folder: Path) -> str:
+    def value(match: re.Match[str]) -> str:
+        name = match[1]
+        try:
+            text = (folder / name[5:]).read_text().strip() if name.startswith("file:") else os.environ[name]
+        except (OSError, KeyError, UnicodeDecodeError):
+            raise ConfigurationError(
+                f"${{{name}}} cannot be read.", where=where, do="Set the variable, or put the password into the file."
+            ) from None
+        return _quoted(text)
+
+    filled = re.sub(r"\$\{([^}]+)\}", value, url)
+    if filled.startswith("sqlite:///") and not filled.startswith("sqlite:////"):
+        return f"sqlite:///{(folder / filled[10:]).resolve()}"
+    return filled
+
+
+def _quoted(text: str) -> str:
+    return "".join(c if c.isalnum() or c in "-._~" else "".join(f"%{b:02X}" for b in c.encode()) for c in text)
+
+
+def find_file(given: Path | None) -> Path:
+    """Return the site file: the one given, RETICENT_SITE, ./reticent.toml or /etc/reticent/reticent.toml."""
+    if given is not None:
+        return given
+    if named := os.environ.get("RETICENT_SITE"):
+        return Path(named)
+    for path in SEARCHED:
+        if path.exists():
+            return path
+    raise ConfigurationError(
+        "There is no reticent.toml.",
+        where=", ".join(map(str, SEARCHED)),
+        do="Run `reticent init` to write one, name one with --site, or try `reticent demo`.",
+    )
+
+
+def read_site(path: Path) -> Site:
+    """Read and check a site file. Raises ConfigurationError naming file and line."""
+    source = load(path)
+    content = {**source.data, "folder": path.resolve().parent, "file": path}
+    try:
+        site = Site.model_validate(content)
+    except ValidationError as error:
+        raise _refused(source, error) from None
+    _check(site, source)
+    return site
+
+
+def _check(site: Site, source: TomlFile) -> None:
+    if site.keys_path == site.state_path or site.state_path in site.keys_path.parents:
+        raise ConfigurationError(
+            "The keys are inside the state folder; whoever copies one would have both.",
+            where=source.where("state", "keys"),
+            do="Choose a folder outside state.path, on other storage if there is any.",
+        )
+    for table in ("retention", "schedule"):
+        for key in getattr(site, table):
+            _known_series_key(site, source, table, key)
+    if site.retention.get("last_borrower", timedelta()) > timedelta(days=7):
+        raise ConfigurationError(
+            "The last-borrower window may be at most 7 days.",
+            where=source.where("retention", "last_borrower"),
+            do="Shorten it. Longer, it is a reading history.",
+        )
+
+
+def _known_series_key(site: Site, source: TomlFile, table: str, key: str) -> None:
+    allowed = [*RecordClass, *EXTRA_RETENTION] + (["*"] if table == "schedule" else [])
+    if key in allowed or key.partition(".")[0] in site.systems:
+        return
+    raise ConfigurationError(
+        f'"{key}" is not a record class{_nearest(key, allowed)}.',
+        where=source.where(table, key),
+        do=f'Use one of: {", ".join(allowed)}; or "system.series".',
+    )
+
+
+def _nearest(key: str, allowed: list[str]) -> str:
+    close = difflib.get_close_matches(key, allowed, n=1, cutoff=0.5)
+    return f'; did you mean "{close[0]}"?' if close else ""
+
+
+def _refused(source: TomlFile, error: ValidationError) -> ConfigurationError:
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = tuple(part for part in first["loc"] if part != "[key]")
+    name = ".".join(str(part) for part in place)
+    if first["type"] == "extra_forbidden":
+        allowed = _allowed(place)
+        what = f'"{name}" is not a setting{_nearest(str(place[-1]), allowed)}.'
+        do = f"Known here: {', '.join(allowed)}."
+    elif first["type"] == "missing":
+        what, do = f'"{name}" is missing.', "Add it; docs/reference/reticent-toml.md shows how."
+    else:
+        what = f"{name}: {first['msg'].removeprefix('Value error, ')}."
+        do = "Correct it; docs/reference/reticent-toml.md shows how."
+    return ConfigurationError(what, where=source.where(*place), do=do)
+
+
+def _allowed(place: tuple[Any, ...]) -> list[str]:
+    sections: dict[tuple[str, ...], type[BaseModel]] = {
+        ("library",): Library,
+        ("state",): State,
+        ("sever",): Sever,
+        ("statistics",): Statistics,
+    }
+    if place[0] == "systems" and len(place) > 3:
+        return list(Accounts.model_fields)
+    if place[0] == "systems" and len(place) == 3:
+        return list(System.model_fields)
+    if place[0] == "officers" and len(place) == 3:
+        return list(Officer.model_fields)
+    model = sections.get(tuple(map(str, place[:-1])), Site)
+    return [name for name in model.model_fields if name not in ("folder", "file")]

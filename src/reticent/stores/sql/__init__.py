@@ -1,0 +1,1 @@
+"""SQL databases: MariaDB and MySQL, PostgreSQL, SQLite."""

@@ -1,0 +1,155 @@
+"""Opens a database and turns its refusals into Reticent's errors, without a word of foreign text.
+
+A driver's message can hold a row's value, so only numbers, and the names of rights, tables and
+columns that match a strict pattern, are taken from it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from reticent.errors import ConfigurationError, ReticentError, SystemBusy, SystemRefused, SystemUnreachable
+
+LOCK_WAIT_SECONDS = 2
+_SESSION = {
+    "mysql": (f"SET SESSION innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}",),
+    "postgresql": (f"SET lock_timeout = '{LOCK_WAIT_SECONDS}s'", "SET idle_in_transaction_session_timeout = '60s'"),
+}
+_BUSY = {1205, 1213, 3572, "55P03", "40P01", "40001"}
+_LOST = {2006, 2013, 2055, "57P01", "57P02", "57P03", "08006", "08003"}
+_WRONG_PASSWORD = {1045, 1698, "28P01", "28000"}
+_UNKNOWN_DATABASE = {1049, 1044, "3D000"}
+_NO_RIGHT = {1142, 1143, 1227, 1370, "42501"}
+_READ_ONLY = {1290, 1792, 1836, "25006"}
+_FULL = {1021, 1114, 1041, 28, "53100"}
+_RIGHT = re.compile(r"(\w+) command denied to user .*? for (?:column '(\w+)' in )?table [`'.\w]*?(\w+)[`']+$")
+
+
+def open_engine(url: str, system: str) -> sa.Engine:
+    """Return an engine for one account: READ COMMITTED, 2 s lock wait, one connection at a time."""
+    try:
+        parsed = sa.make_url(url)
+        options: dict[str, Any] = {"pool_size": 2, "max_overflow": 2, "hide_parameters": True}
+        if parsed.get_backend_name() in ("mysql", "mariadb"):
+            options |= {"isolation_level": "READ COMMITTED", "connect_args": {"connect_timeout": 10}}
+            parsed = parsed.update_query_dict({"charset": "utf8mb4"})
+        elif parsed.get_backend_name() == "postgresql":
+            options |= {"isolation_level": "READ COMMITTED", "connect_args": {"connect_timeout": 10}}
+        engine = sa.create_engine(parsed, **options)
+    except (SQLAlchemyError, ImportError, TypeError, ValueError):
+        raise ConfigurationError(
+            "The account's URL is not a database URL Reticent can use.",
+            where=f"[systems.{system}.accounts]",
+            do='Write for example "mysql+pymysql://reticent_find@db/koha"; mysql+pymysql, postgresql+psycopg, sqlite.',
+        ) from None
+    sa.event.listen(engine, "connect", _prepare)
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "begin", _begin_immediate)
+    return engine
+
+
+def _prepare(connection: Any, _: object) -> None:
+    module = type(connection).__module__.split(".")[0]
+    if module == "sqlite3":
+        # The driver's own implicit BEGIN comes too late to lock the rows that were read first.
+        connection.isolation_level = None
+        connection.execute(f"PRAGMA busy_timeout = {LOCK_WAIT_SECONDS * 1000}")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")
+        return
+    statements = _SESSION["mysql" if module == "pymysql" else "postgresql"]
+    cursor = connection.cursor()
+    for statement in statements:
+        cursor.execute(statement)
+    cursor.close()
+    if module == "psycopg":
+        connection.commit()
+
+
+def _begin_immediate(connection: sa.Connection) -> None:
+    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+@contextmanager
+def reading(engine: sa.Engine, system: str) -> Iterator[sa.Connection]:
+    """Yield a connection for non-locking reads; each statement stands alone."""
+    with translating(system), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        yield connection
+
+
+@contextmanager
+def translating(system: str) -> Iterator[None]:
+    """Turn driver errors into errors a person can act on."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise explain(error, system) from None
+
+
+def code(error: DBAPIError) -> int | str:
+    """Return the driver's number (MySQL) or SQLSTATE (PostgreSQL), or a word for SQLite."""
+    original = error.orig
+    if (state := getattr(original, "sqlstate", None)) is not None:
+        return str(state)
+    first = original.args[0] if original is not None and original.args else ""
+    if isinstance(first, int):
+        return first
+    words = {"locked": 1205, "busy": 1205, "disk is full": 1021, "readonly": 1290, "unable to open": 2003}
+    return next((number for word, number in words.items() if word in str(first)), str(type(original).__name__))
+
+
+def explain(error: DBAPIError, system: str) -> ReticentError:
+    """Return Reticent's error for a driver's error, with nothing of the driver's own text."""
+    number = code(error)
+    where = f"system {system}"
+    if number in _BUSY:
+        return SystemBusy("The live system wanted the same rows.", where=where, do="Nothing was changed; try again.")
+    if number in _WRONG_PASSWORD:
+        return SystemUnreachable("The user or password was not accepted.", where=where, do=_ACCOUNTS)
+    if number in _UNKNOWN_DATABASE:
+        return SystemUnreachable("There is no such database, or the account may not use it.", where=where, do=_ACCOUNTS)
+    if number in _NO_RIGHT:
+        return _missing_right(error, where)
+    if number in _READ_ONLY:
+        return SystemRefused(
+            "The database is read-only.", where=where, do="Name the primary server, not a replica, in the accounts."
+        )
+    if number in _FULL:
+        return SystemRefused(
+            "The database server has no disk space left.", where=where, do="Free space; the chunk was rolled back."
+        )
+    if number in _LOST or error.connection_invalidated or (isinstance(number, int) and number in (2002, 2003, 2005)):
+        return SystemUnreachable("The database cannot be reached.", where=where, do=_REACH)
+    if isinstance(number, str) and "Operational" in number:
+        return SystemUnreachable("The database cannot be reached.", where=where, do=_REACH)
+    return SystemRefused(
+        f"The database refused a statement (code {number}).", where=where, do="Run again with -v; report the code."
+    )
+
+
+_ACCOUNTS = "Check the accounts in reticent.toml; `reticent init` prints the grants."
+_REACH = "Check that the server runs, and host and port in reticent.toml. Running again resumes."
+
+
+def _missing_right(error: DBAPIError, where: str) -> SystemRefused:
+    text = str(error.orig.args[1]) if error.orig is not None and len(error.orig.args) > 1 else ""
+    found = _RIGHT.search(text.replace('"', "'"))
+    if found is None:
+        return SystemRefused("The account lacks a right.", where=where, do=_GRANTS)
+    right, column, table = found.groups()
+    columns = f"({column})" if column else ""
+    return SystemRefused(
+        f"The account lacks {right} on {table}{f'.{column}' if column else ''}.",
+        where=f"{where}, table {table}",
+        do=f"GRANT {right} {columns} ON {table} TO the account; `reticent init` prints every grant it needs.",
+    )
+
+
+_GRANTS = "`reticent init` prints every grant the account needs."

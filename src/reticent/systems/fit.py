@@ -1,0 +1,153 @@
+"""Does a map fit this database? By the columns that are there, never by a version number.
+
+What the map cannot vouch for is refused, series by series; the rest goes on. A pure function from
+map and structure to a Fit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from reticent.errors import SystemRefused
+from reticent.model import Place
+from reticent.systems.mapfile import Map, Series
+from reticent.systems.predicates import Predicate, links
+from reticent.systems.structure import Structure, TableInfo, family
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A map resolved against one database.
+
+    ``columns``: table -> field -> column name, None where this release has none.
+    ``refused``: series -> why it is not touched here. ``absent``: series whose table is not there.
+    """
+
+    columns: Mapping[str, Mapping[str, str | None]]
+    refused: Mapping[str, str] = field(default_factory=dict)
+    absent: frozenset[str] = frozenset()
+    unmapped: tuple[Place, ...] = ()
+
+    def here(self, loaded: Map) -> list[Series]:
+        """Return the series that can be counted and severed in this database."""
+        return [s for s in loaded.series if s.id not in self.refused and s.id not in self.absent]
+
+
+def fit(loaded: Map, structure: Structure) -> Fit:
+    """Resolve a map against a database. Raises SystemRefused if it is not that kind of system."""
+    _recognise(loaded, structure)
+    troubles = {name: _trouble(loaded, structure.tables[name]) for name in loaded.tables if name in structure.tables}
+    columns = {name: _resolve(loaded, name, structure) for name in loaded.tables}
+    refused = {s.id: why for s in loaded.series if (why := _refusal(s, loaded, structure, troubles))}
+    absent = frozenset(s.id for s in loaded.series if s.table not in structure.tables)
+    return Fit(columns, refused, absent, tuple(_unmapped(loaded, structure)))
+
+
+def _recognise(loaded: Map, structure: Structure) -> None:
+    missing = []
+    for need in loaded.requires:
+        table, _, column = need.partition(".")
+        if table not in structure.tables or structure.tables[table].column(column) is None:
+            missing.append(need)
+    if missing:
+        seen = "it has no tables" if not structure.tables else f"it has {len(structure.tables)} tables"
+        raise SystemRefused(
+            f"This database is not a {loaded.title} the map knows ({seen}).",
+            where=f"missing: {', '.join(missing)}",
+            do="Check the database name in the account's URL, and that the find account may see every table.",
+        )
+
+
+def _resolve(loaded: Map, table: str, structure: Structure) -> dict[str, str | None]:
+    info = structure.tables.get(table)
+    found = {name: info.column(spec.column) if info else None for name, spec in loaded.tables[table].fields.items()}
+    return {name: column.name if column else None for name, column in found.items()}
+
+
+def _trouble(loaded: Map, table: TableInfo) -> str:
+    """Return why nothing in this table may be trusted, or ""."""
+    missing = [s.column for s in loaded.tables[table.name].fields.values() if _is_missing(s.column, table, s.optional)]
+    if missing:
+        return f"the column {missing[0]} is not there"
+    unread = _unread(loaded, table)
+    if person := [name for name in unread if _is_person(name, loaded, table)]:
+        return f"unknown column {person[0]}, which looks like a person"
+    gone = [s.column for s in loaded.tables[table.name].fields.values() if s.optional and not table.column(s.column)]
+    if gone and unread:
+        return f"the column {gone[0]} is not there and {unread[0]} is unknown: it may have been renamed"
+    for spec in loaded.tables[table.name].fields.values():
+        info, read = table.column(spec.column), loaded.known.get(table.name, {}).get(spec.column)
+        if info and read and family(info.type) != family(read):
+            return f"the column {spec.column} is {info.type}, not {read}"
+    return ""
+
+
+def _is_missing(column: str, table: TableInfo, optional: bool) -> bool:
+    return not optional and table.column(column) is None
+
+
+def _unread(loaded: Map, table: TableInfo) -> list[str]:
+    known = {name.lower() for name in loaded.known.get(table.name, {})}
+    known |= {spec.column.lower() for spec in loaded.tables[table.name].fields.values()}
+    if table.name not in loaded.known:
+        return []
+    return [name for name in table.columns if name.lower() not in known]
+
+
+def _is_person(column: str, loaded: Map, table: TableInfo) -> bool:
+    if re.search(loaded.drift.person_columns, column, re.IGNORECASE):
+        return True
+    return any(key.column == column and key.table in loaded.drift.person_tables for key in table.foreign_keys)
+
+
+def _refusal(series: Series, loaded: Map, structure: Structure, troubles: Mapping[str, str]) -> str:
+    table = structure.tables.get(series.table)
+    if table is None:
+        return ""
+    for name in _tables_read(series, loaded):
+        if troubles.get(name):
+            return f"{name}: {troubles[name]}"
+    if series.sever != "nothing" and table.triggers:
+        return f"{table.name}: unknown trigger {min(table.triggers)}"
+    if series.sever == "delete" and (child := _unknown_child(series.table, loaded, structure)):
+        return f"rows of {child}, which is not in the map, would go with rows of {series.table}"
+    return ""
+
+
+def _tables_read(series: Series, loaded: Map) -> Iterator[str]:
+    yield series.table
+    for path in (series.ended, series.date, series.branch):
+        if "." in path:
+            yield loaded.tables[series.table].links[path.partition(".")[0]].table
+    conditions = [series.tied, series.over, *series.open.values(), *(held.when for held in series.held)]
+    for condition in conditions:
+        if condition is not None:
+            yield from _tables_in(condition, series.table, loaded)
+
+
+def _tables_in(condition: Predicate, table: str, loaded: Map) -> Iterator[str]:
+    for exists in links(condition):
+        target = loaded.tables[table].links[exists.link].table
+        yield target
+        yield from _tables_in(exists.inner, target, loaded)
+
+
+def _unknown_child(table: str, loaded: Map, structure: Structure) -> str:
+    for other in structure.tables.values():
+        for key in other.foreign_keys:
+            if key.table == table and key.on_delete == "CASCADE" and other.name not in loaded.tables:
+                return other.name
+    return ""
+
+
+def _unmapped(loaded: Map, structure: Structure) -> Iterator[Place]:
+    for name, table in sorted(structure.tables.items()):
+        if name in loaded.harmless or name in loaded.tables:
+            continue
+        persons = tuple(column for column in table.columns if _is_person(column, loaded, table))
+        if re.search(loaded.drift.plugin_tables, name, re.IGNORECASE):
+            yield Place(name, persons, mapped=False, why="a plugin's table; nobody has read what it keeps")
+        elif persons:
+            yield Place(name, persons, mapped=False, why=f"{', '.join(persons)} may name a person")

@@ -1,0 +1,180 @@
+"""Loads a map and checks it whole: a wrong map is refused with file and line."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Iterable
+from importlib import resources
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from reticent.errors import ConfigurationError
+from reticent.systems.mapfile import Map, Series
+from reticent.systems.predicates import And, Compare, Exists, In, IsNull, Not, Or, Predicate, Sentinel, fields, links
+from reticent.tomlfile import TomlFile, load
+
+MAPS = Path(str(resources.files("reticent.systems")))
+
+
+def kinds() -> list[str]:
+    """Return the kinds of system Reticent ships a map for."""
+    return sorted(path.stem for path in MAPS.glob("*.toml") if "kind = " in path.read_text(encoding="utf-8"))
+
+
+def shipped(kind: str) -> Map:
+    """Load the shipped map of a kind of system. Raises ConfigurationError if there is none."""
+    path = MAPS / f"{kind}.toml"
+    if kind not in kinds():
+        raise ConfigurationError(f'No map for "{kind}".', do=f"Reticent has maps for: {', '.join(kinds())}.")
+    return load_map(path)
+
+
+def load_map(path: Path) -> Map:
+    """Load and check one map file. Raises ConfigurationError naming file and line."""
+    source = load(path)
+    try:
+        loaded = Map.model_validate(dict(source.data))
+    except ValidationError as error:
+        raise _refused(source, error) from None
+    known = _known_columns(path.parent / loaded.columns)
+    _check(loaded, source)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return loaded.model_copy(update={"digest": digest, "known": known})
+
+
+def _refused(source: TomlFile, error: ValidationError) -> ConfigurationError:
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = tuple(part for part in first["loc"] if part not in ("function-before", "constrained-str"))
+    message = first["msg"].removeprefix("Value error, ")
+    return ConfigurationError(
+        f"The map is wrong at {'.'.join(map(str, place))}: {message}.",
+        where=source.where(*place),
+        do="Correct the map; docs/reference/maps.md describes the language.",
+    )
+
+
+def _known_columns(path: Path) -> dict[str, dict[str, str]]:
+    known: dict[str, dict[str, str]] = {}
+    with path.open(encoding="utf-8", newline="") as handle:
+        for row in csv.DictReader(handle):
+            known.setdefault(row["table"], {})[row["column"]] = row["type"]
+    return known
+
+
+def _check(loaded: Map, source: TomlFile) -> None:
+    checker = _Checker(loaded, source)
+    for name in loaded.tables:
+        checker.table(name)
+    seen: set[str] = set()
+    for index, series in enumerate(loaded.series):
+        if series.id in seen:
+            checker.fail(f'the series "{series.id}" stands twice', "series", index, "id")
+        seen.add(series.id)
+        checker.series(index, series)
+    for index, measure in enumerate(loaded.measures):
+        checker.names(measure.table, (*measure.by, *filter(None, [measure.date])), "measures", index)
+        checker.predicate(measure.table, measure.when, "measures", index, "when")
+    for index, wire in enumerate(loaded.tripwires):
+        checker.names(wire.table, filter(None, [wire.sum]), "tripwires", index)
+
+
+class _Checker:
+    """Checks that every name in a map means something."""
+
+    def __init__(self, loaded: Map, source: TomlFile) -> None:
+        self._map, self._source = loaded, source
+
+    def fail(self, message: str, *keys: str | int) -> None:
+        raise ConfigurationError(
+            f"The map is wrong: {message}.",
+            where=self._source.where(*keys),
+            do="Correct the map; docs/reference/maps.md describes the language.",
+        )
+
+    def table(self, name: str) -> None:
+        table = self._map.tables[name]
+        self.names(name, (*table.key, *filter(None, [table.window])), "tables", name)
+        for link, target in table.links.items():
+            place = ("tables", name, "links", link)
+            self.names(name, target.on.values(), *place)
+            self.names(target.table, target.on.keys(), *place)
+
+    def names(self, table: str, names: Iterable[str], *keys: str | int) -> None:
+        if table not in self._map.tables:
+            self.fail(f'there is no table "{table}"', *keys)
+        for name in names:
+            if name not in self._map.tables[table].fields:
+                self.fail(f'the table "{table}" has no field "{name}"', *keys)
+
+    def path(self, table: str, path: str, *keys: str | int) -> None:
+        link, _, name = path.rpartition(".")
+        if link and link not in self._map.tables[table].links:
+            self.fail(f'the table "{table}" has no link "{link}"', *keys)
+        self.names(self._map.tables[table].links[link].table if link else table, [name], *keys)
+
+    def series(self, index: int, series: Series) -> None:
+        place: tuple[str | int, ...] = ("series", index)
+        self.names(series.table, series.persons, *place, "persons")
+        for key in ("date", "ended", "branch"):
+            if path := getattr(series, key):
+                self.path(series.table, path, *place, key)
+        if not series.persons and series.tied is None:
+            self.fail("a series needs persons or tied", *place)
+        for key in ("tied", "over"):
+            self.predicate(series.table, getattr(series, key), *place, key)
+        for reason, condition in series.open.items():
+            self.predicate(series.table, condition, *place, "open", reason)
+        self._held(series, *place)
+        self._sever(series, *place)
+
+    def _held(self, series: Series, *place: str | int) -> None:
+        for held in series.held:
+            self.predicate(series.table, held.when, *place, "held")
+            if held.until and held.until not in self._map.decisions:
+                self.fail(f'there is no decision "{held.until}"', *place, "held")
+
+    def _sever(self, series: Series, *place: str | int) -> None:
+        if isinstance(series.sever, str):
+            destroyed = {m.id for m in self._map.measures if m.table == series.table and series.sever == "delete"}
+            if missing := destroyed - set(series.tally):
+                self.fail(f"deleting these rows destroys {', '.join(sorted(missing))}: tally it", *place, "tally")
+            return
+        self.names(series.table, series.sever, *place, "sever")
+        for action in series.sever.values():
+            self.predicate(series.table, action.condition, *place, "sever")
+
+    def predicate(self, table: str, predicate: Predicate | None, *keys: str | int) -> None:
+        if predicate is None:
+            return
+        if table not in self._map.tables:
+            self.fail(f'there is no table "{table}"', *keys)
+        self.names(table, fields(predicate), *keys)
+        if _has_sentinel(predicate) and self._map.sentinel is None:
+            self.fail("the map names no sentinel", *keys)
+        for exists in links(predicate):
+            self._exists(table, exists, *keys)
+
+    def _exists(self, table: str, exists: Exists, *keys: str | int) -> None:
+        target = self._map.tables[table].links.get(exists.link)
+        if target is None:
+            self.fail(f'the table "{table}" has no link "{exists.link}"', *keys)
+        else:
+            self.predicate(target.table, exists.inner, *keys)
+
+
+def _has_sentinel(predicate: Predicate) -> bool:
+    match predicate:
+        case Compare(_, left, right):
+            return isinstance(left, Sentinel) or isinstance(right, Sentinel)
+        case Not(part):
+            return _has_sentinel(part)
+        case And(parts) | Or(parts):
+            return any(_has_sentinel(part) for part in parts)
+        case Exists(_, inner):
+            return _has_sentinel(inner)
+        case IsNull() | In():
+            return False
+        case _:
+            return False

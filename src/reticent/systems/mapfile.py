@@ -1,0 +1,288 @@
+"""A map: what one kind of system keeps about patrons, and where. The shapes of the data in ``*.toml``.
+
+A map is facts, checked on loading by ``systems/load.py``. Only the field table of a map knows
+columns; everything else speaks of named fields.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from reticent.model import Disposition, RecordClass
+from reticent.systems.predicates import And, Compare, IsNull, NotInLanguage, Or, Predicate, Sentinel, parse
+from reticent.systems.predicates import Field as FieldName
+from reticent.systems.predicates import Not as Negation
+
+
+class Strict(BaseModel):
+    """Frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+def _predicate(value: object) -> object:
+    return parse(value) if isinstance(value, str) else value
+
+
+Condition = Annotated[Any, BeforeValidator(_predicate)]
+"""A Predicate, written as text in the map."""
+
+
+class Column(Strict):
+    """Where a field stands: a column; ``optional`` if some releases do not have it."""
+
+    column: str
+    optional: bool = False
+
+
+def _column(value: object) -> object:
+    if isinstance(value, str):
+        return {"column": value.removesuffix("?"), "optional": value.endswith("?")}
+    return value
+
+
+class Link(Strict):
+    """Rows of ``table`` whose fields equal this row's: ``on`` maps their field to ours."""
+
+    table: str
+    on: dict[str, str]
+
+
+_LINK = re.compile(r"^(\w+)\((\w+ = \w+(?:, \w+ = \w+)*)\)$")
+
+
+def _link(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    found = _LINK.match(value)
+    if found is None:
+        raise ValueError(f'"{value}" is not a link; write table(field = own_field)')
+    pairs = (pair.split(" = ") for pair in found[2].split(", "))
+    return {"table": found[1], "on": dict(pairs)}
+
+
+class Table(Strict):
+    """One table: its fields, its links and how it can be walked."""
+
+    fields: dict[str, Annotated[Column, BeforeValidator(_column)]]
+    key: tuple[str, ...] = ()
+    """A surrogate key that is neither a person nor a use. Without it the table is walked in batches."""
+    window: str | None = None
+    """The indexed time field of a large table that has no key."""
+    links: dict[str, Annotated[Link, BeforeValidator(_link)]] = {}
+
+
+class Action(Strict):
+    """What happens to one field of a severed row."""
+
+    disposition: Disposition
+    argument: str = ""
+    condition: Condition | None = None
+
+
+_ACTION = re.compile(r"^(null|sentinel|overwrite (?:\d+|'[^']*')|generalise (?:hour|day|month|year))(?: if (.+))?$")
+
+
+def _action(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    found = _ACTION.match(value)
+    if found is None:
+        raise ValueError(f'"{value}" is not a disposition of a field')
+    word, _, argument = found[1].partition(" ")
+    return {"disposition": word, "argument": argument, "condition": found[2]}
+
+
+Actions = dict[str, Annotated[Action, BeforeValidator(_action)]]
+
+
+class Held(Strict):
+    """A reason to leave a finished tie alone, until the site has decided (``until`` names the question)."""
+
+    reason: str
+    when: Condition
+    until: str = ""
+
+
+class Series(Strict):
+    """One place where ties of one record class live."""
+
+    id: str = Field(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)?$")
+    title: str
+    table: str
+    record_class: RecordClass = Field(alias="class")
+    retention: str = ""
+    """The retention setting that counts, if it is not the record class."""
+    persons: tuple[str, ...] = ()
+    tied: Condition | None = None
+    date: str = ""
+    """The field that says when the use was; ``ended`` if empty."""
+    over: Condition | None = None
+    ended: str = ""
+    """The field (or ``link.field``) that says when the purpose ended."""
+    undated: Literal["withheld", "due", "open"] = "withheld"
+    open: dict[str, Condition] = {}
+    held: tuple[Held, ...] = ()
+    branch: str = ""
+    sever: Literal["delete", "nothing"] | Actions
+    tally: tuple[str, ...] = ()
+    order: int
+    weak: str = ""
+    purpose: str
+    purpose_end: str
+    own: str
+
+    @property
+    def retention_key(self) -> str:
+        """The name of the retention setting that governs this series."""
+        return self.retention or self.record_class.value
+
+    def is_tied(self) -> Predicate:
+        """Return the condition under which a row of the table is a tie."""
+        persons = [And((Negation(IsNull(FieldName(p))), not_sentinel(p))) for p in self.persons]
+        parts: tuple[Predicate, ...] = (Or(tuple(persons)),) if persons else ()
+        if self.tied is not None:
+            parts += (self.tied,)
+        return And(parts)
+
+    def dispositions(self) -> tuple[str, ...]:
+        """Return the precise words for what severing does here."""
+        if isinstance(self.sever, str):
+            return (self.sever,)
+        return tuple(dict.fromkeys(action.disposition.value for action in self.sever.values()))
+
+
+def not_sentinel(field: str) -> Predicate:
+    """Return ``field <> :sentinel``; compilers drop it where no sentinel is set."""
+    return Compare("<>", FieldName(field), Sentinel())
+
+
+class SentinelIn(Strict):
+    """Where the stand-in patron is named, and what would show that it is a real person."""
+
+    setting: str
+    table: str
+    field: str
+    never: tuple[Condition, ...] = ()
+
+
+class SettingsIn(Strict):
+    """The table of settings."""
+
+    table: str
+    name: str
+    value: str
+    version: str
+
+
+class BranchesIn(Strict):
+    """The table of branches (libraries)."""
+
+    table: str
+    column: str
+
+
+class Drift(Strict):
+    """What an unread column, table or trigger must look like to stop a series."""
+
+    person_columns: str
+    person_tables: tuple[str, ...]
+    plugin_tables: str = "^$"
+
+
+class Decision(Strict):
+    """A question the site must answer before some ties are severed."""
+
+    question: str
+    choices: dict[str, str]
+
+
+class SettingRule(Strict):
+    """A setting that creates or exposes ties when its value is one of ``risky`` ("" is unset)."""
+
+    name: str
+    risky: tuple[str, ...]
+    why: str
+    advice: str
+
+
+class Exposure(Strict):
+    """A literal counting query; more than zero is reported."""
+
+    name: str
+    sql: str
+    why: str
+    advice: str
+    needs: tuple[str, ...]
+
+
+class Relink(Strict):
+    """A literal query that joins severed ties back to a patron; it must return zero."""
+
+    name: str
+    sql: str
+    needs: tuple[str, ...]
+    series: str
+
+
+class Measure(Strict):
+    """One thing that is counted, from one table only."""
+
+    id: str
+    title: str
+    table: str
+    when: Condition | None = None
+    date: str = ""
+    by: tuple[str, ...] = ()
+
+
+class Tripwire(Strict):
+    """A total that severing must never move."""
+
+    name: str
+    table: str
+    sum: str = ""
+
+
+class Elsewhere(Strict):
+    """A place the map cannot reach."""
+
+    place: str
+    why: str
+
+
+class Map(Strict):
+    """Everything Reticent knows about one kind of system. ``digest`` is of the file's bytes."""
+
+    kind: str
+    title: str
+    version: int
+    columns: str
+    requires: tuple[str, ...]
+    sentinel: SentinelIn | None = None
+    settings_in: SettingsIn | None = None
+    branches_in: BranchesIn | None = None
+    drift: Drift
+    harmless: dict[str, str] = {}
+    decisions: dict[str, Decision] = {}
+    tables: dict[str, Table]
+    series: tuple[Series, ...]
+    measures: tuple[Measure, ...] = ()
+    tripwires: tuple[Tripwire, ...] = ()
+    settings: tuple[SettingRule, ...] = ()
+    exposures: tuple[Exposure, ...] = ()
+    relinks: tuple[Relink, ...] = ()
+    elsewhere: tuple[Elsewhere, ...] = ()
+    digest: str = ""
+    known: dict[str, dict[str, str]] = {}
+    """Every column that was read: table -> column -> type family."""
+
+    def one(self, series: str) -> Series:
+        """Return the series of this id."""
+        return next(found for found in self.series if found.id == series)
+
+
+__all__ = ["Map", "NotInLanguage", "Series", "Table"]
