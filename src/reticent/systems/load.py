@@ -95,7 +95,7 @@ class _Checker:
 
     def table(self, name: str) -> None:
         table = self._map.tables[name]
-        self.names(name, (*table.key, *filter(None, [table.window])), "tables", name)
+        self.names(name, filter(None, [table.key, table.window]), "tables", name)
         for link, target in table.links.items():
             place = ("tables", name, "links", link)
             self.names(name, target.on.values(), *place)

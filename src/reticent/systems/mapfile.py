@@ -68,9 +68,9 @@ class Table(Strict):
     """One table: its fields, its links and how it can be walked."""
 
     fields: dict[str, Annotated[Column, BeforeValidator(_column)]]
-    key: tuple[str, ...] = ()
+    key: str = ""
     """A surrogate key that is neither a person nor a use. Without it the table is walked in batches."""
-    window: str | None = None
+    window: str = ""
     """The indexed time field of a large table that has no key."""
     links: dict[str, Annotated[Link, BeforeValidator(_link)]] = {}
 
@@ -124,6 +124,8 @@ class Series(Strict):
     ended: str = ""
     """The field (or ``link.field``) that says when the purpose ended."""
     undated: Literal["withheld", "due", "open"] = "withheld"
+    planned: bool = False
+    """The end date is an appointment: one that lies ahead means open, not a wrong date."""
     open: dict[str, Condition] = {}
     held: tuple[Held, ...] = ()
     branch: str = ""

@@ -1,0 +1,152 @@
+"""When is a row of a series a tie, open, held back, due? The conditions of one series as SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+import sqlalchemy as sa
+
+from reticent.stores.sql.compile import Column, Compiler, Sql
+from reticent.stores.sql.database import Database
+from reticent.systems.mapfile import Series
+from reticent.systems.predicates import Exists, Field, In, Predicate
+
+OPEN, WITHIN, DUE, WITHHELD = 0, 1, 2, 10
+UNDECIDED = "could not be decided"
+NO_BRANCH = "whose branch it is cannot be told"
+NO_DATE = "no end date"
+FUTURE = "end date in the future"
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """The conditions of one series in one database; ``few`` as in the compiler."""
+
+    database: Database
+    series: Series
+    few: bool = False
+
+    @cached_property
+    def compiler(self) -> Compiler:
+        """The predicate compiler these conditions are made with."""
+        return self.database.compiler(few=self.few)
+
+    @cached_property
+    def source(self) -> sa.FromClause:
+        """The table itself."""
+        return self.compiler.table(self.series.table)
+
+    def _holds(self, predicate: Predicate) -> Sql:
+        return self.compiler.holds(self.source, self.series.table, predicate)
+
+    def _fails(self, predicate: Predicate) -> Sql:
+        return self.compiler.fails(self.source, self.series.table, predicate)
+
+    @cached_property
+    def tied(self) -> Sql:
+        """TRUE where a row ties a patron to a use."""
+        return self._holds(self.series.is_tied())
+
+    @cached_property
+    def ended(self) -> Column | None:
+        """When the purpose ended, None if the series has no such date."""
+        return self._path(self.series.ended)
+
+    @cached_property
+    def date(self) -> Column | None:
+        """When the use was."""
+        return self._path(self.series.date or self.series.ended)
+
+    def _path(self, path: str) -> Column | None:
+        return self.compiler.path(self.source, self.series.table, path) if path else None
+
+    def reasons(self) -> list[tuple[str, Predicate]]:
+        """Return the reasons that hold a finished tie back, as far as the site has not decided them away."""
+        held = self.series.held
+        return [(h.reason, h.when) for h in held if not (h.until and h.until in self.database.decided)]
+
+    @cached_property
+    def scope(self) -> Predicate | None:
+        """The rows of the site's own branches; None where every row is."""
+        if self.database.branches is None:
+            return None
+        link, _, name = self.database.branch_path(self.series).rpartition(".")
+        ours = In(Field(name), self.database.branches)
+        return Exists(link, ours) if link else ours
+
+    def _clear(self) -> Iterator[Sql]:
+        yield self.tied
+        if self.scope is not None:
+            yield self._holds(self.scope)
+        if self.series.over is not None:
+            yield self._holds(self.series.over)
+        for condition in self.series.open.values():
+            yield self._fails(condition)
+        for _, condition in self.reasons():
+            yield self._fails(condition)
+
+    def due(self, cutoff: datetime) -> Sql:
+        """TRUE only for rows that are ties, finished, held back by nothing, and older than the cutoff."""
+        return sa.and_(*self._clear(), *self._ended_before(cutoff))
+
+    def _ended_before(self, cutoff: datetime) -> Iterator[Sql]:
+        if self.ended is None:
+            return
+        before = self.ended < self.moment(cutoff)
+        yield sa.or_(before, self.ended.is_(None)) if self.series.undated == "due" else before
+
+    def moment(self, value: datetime) -> sa.BindParameter[object]:
+        """Return a moment as this database stores it: SQLite keeps ISO text, which must compare as text."""
+        if self.database_is_sqlite:
+            return sa.bindparam(None, value.strftime("%Y-%m-%d %H:%M:%S"), unique=True)
+        return sa.bindparam(None, value, type_=sa.DateTime(), unique=True)
+
+    @property
+    def database_is_sqlite(self) -> bool:
+        """Whether dates are kept as text."""
+        return self.database.dialect == "sqlite"
+
+    def withheld_names(self, cutoff: datetime | None, why_no_cutoff: str) -> list[str]:
+        """Return the reasons a tie can be withheld for, in the order of their numbers."""
+        names = [UNDECIDED, NO_BRANCH, NO_DATE, FUTURE, *(reason for reason, _ in self.reasons())]
+        return names if cutoff is not None else [*names, why_no_cutoff]
+
+    def survey(self, cutoff: datetime | None, now: datetime, why_no_cutoff: str = "") -> sa.Select[tuple[int, int]]:
+        """Return a query of (state, rows, oldest, newest): one pass over the table."""
+        names = self.withheld_names(cutoff, why_no_cutoff)
+        state = sa.case(*self._states(cutoff, now, names), else_=WITHHELD).label("state")
+        dates = [sa.func.min(self.date), sa.func.max(self.date)] if self.date is not None else [sa.null(), sa.null()]
+        where = [self._fails(self.series.is_tied()).is_not(sa.true())]
+        if self.scope is not None:
+            where.append(self._fails(self.scope).is_not(sa.true()))
+        return sa.select(state, sa.func.count(), *dates).select_from(self.source).where(*where).group_by(state)
+
+    def _states(self, cutoff: datetime | None, now: datetime, names: list[str]) -> Iterator[tuple[Sql, int]]:
+        yield sa.not_(sa.func.coalesce(self.tied, sa.false())), WITHHELD
+        if self.scope is not None:
+            held = self._holds(self.scope)
+            yield sa.not_(sa.func.coalesce(held, sa.false())), WITHHELD + names.index(NO_BRANCH)
+        for condition in self.series.open.values():
+            yield self._holds(condition), OPEN
+        if self.series.over is not None:
+            yield self._fails(self.series.over), OPEN
+        for reason, condition in self.reasons():
+            yield self._holds(condition), WITHHELD + names.index(reason)
+        if self.ended is not None:
+            yield from self._by_date(self.ended, now, names)
+        if cutoff is None:
+            yield sa.true(), WITHHELD + len(names) - 1
+            return
+        yield self.due(cutoff), DUE
+        if self.ended is not None:
+            yield sa.and_(*self._clear(), self.ended >= self.moment(cutoff)), WITHIN
+
+    def _by_date(self, ended: Column, now: datetime, names: list[str]) -> Iterator[tuple[Sql, int]]:
+        if self.series.undated == "open":
+            yield ended.is_(None), OPEN
+        elif self.series.undated == "withheld":
+            yield ended.is_(None), WITHHELD + names.index(NO_DATE)
+        yield ended > self.moment(now), OPEN if self.series.planned else WITHHELD + names.index(FUTURE)

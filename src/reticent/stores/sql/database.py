@@ -1,0 +1,163 @@
+"""One database seen through its map: connection, structure, fit, stand-in patron and branches.
+
+Opened once an act, for one account; Finder, Severer and Reader are made from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from reticent.errors import ConfigurationError
+from reticent.site import Site
+from reticent.stores.sql.compile import Compiler
+from reticent.stores.sql.connect import open_engine, reading
+from reticent.stores.sql.introspect import read_structure
+from reticent.systems.fit import Fit, fit
+from reticent.systems.mapfile import Map, Series
+from reticent.systems.structure import Structure
+
+
+@dataclass(frozen=True)
+class Database:
+    """What every store of one SQL system shares. ``branches`` is None where every row is the site's own."""
+
+    system: str
+    loaded: Map
+    structure: Structure
+    fit: Fit
+    sentinel: int | str | None
+    branches: tuple[str, ...] | None
+    decided: frozenset[str]
+    dialect: str
+    notes: tuple[str, ...] = field(default=())
+
+    def compiler(self, *, few: bool = False) -> Compiler:
+        """Return a predicate compiler; ``few`` for statements that touch a chunk only."""
+        return Compiler(self.loaded, self.fit, self.sentinel, few)
+
+    def branch_path(self, series: Series) -> str:
+        """Return where a row says whose it is: its own branch, else its patron's; "" if nowhere."""
+        table = self.loaded.tables[series.table]
+        if series.branch or "branch" in table.fields:
+            return series.branch or "branch"
+        return "account.branch" if "account" in table.links else ""
+
+
+def open_database(site: Site, system: str, loaded: Map) -> tuple[sa.Engine, Database]:
+    """Open a system by its find account and resolve the map against it.
+
+    Raises SystemUnreachable, SystemRefused (not that kind of system), ConfigurationError (several
+    libraries share it and the site does not say which branches are its own).
+    """
+    engine = open_engine(site.account(system, "find"), system)
+    with reading(engine, system) as connection:
+        structure = read_structure(connection)
+        resolved = fit(loaded, structure)
+        decided = frozenset(name for name, choice in site.systems[system].decisions.items() if choice == "sever")
+        _known_decisions(site, system, loaded)
+        database = Database(system, loaded, structure, resolved, None, None, decided, engine.dialect.name)
+        sentinel, problem = _sentinel(connection, database)
+        branches = _branches(connection, database, site)
+    database = replace(database, sentinel=sentinel, branches=branches, notes=(problem,) if problem else ())
+    return engine, replace(database, fit=_refuse_unseverable(database, problem))
+
+
+def local_now(connection: sa.Connection) -> datetime:
+    """Return the database's own local time: its rows are written in it."""
+    text = "datetime('now', 'localtime')" if connection.dialect.name == "sqlite" else "LOCALTIMESTAMP"
+    value = connection.exec_driver_sql(f"SELECT {text}").scalar_one()
+    moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    return moment.replace(tzinfo=None, microsecond=0)
+
+
+def setting(connection: sa.Connection, database: Database, name: str) -> str | None:
+    """Return a setting of the system, None if it is not stored."""
+    place = database.loaded.settings_in
+    if place is None or place.table not in database.structure.tables:
+        return None
+    source = database.compiler().table(place.table)
+    found = connection.execute(sa.select(source.c[place.value]).where(source.c[place.name] == name)).scalar()
+    return None if found is None else str(found)
+
+
+def _known_decisions(site: Site, system: str, loaded: Map) -> None:
+    for name, choice in site.systems[system].decisions.items():
+        choices = loaded.decisions[name].choices if name in loaded.decisions else {}
+        if choice not in choices:
+            known = "; ".join(f"{n} = {' or '.join(d.choices)}" for n, d in loaded.decisions.items())
+            raise ConfigurationError(
+                f'"{name} = {choice}" is not a decision the {loaded.title} map asks for.',
+                where=f"{site.file} [systems.{system}.decisions]",
+                do=f"Known: {known}.",
+            )
+
+
+def _sentinel(connection: sa.Connection, database: Database) -> tuple[int | None, str]:
+    place = database.loaded.sentinel
+    if place is None:
+        return None, ""
+    text = (setting(connection, database, place.setting) or "").strip()
+    if not text.isdigit() or int(text) == 0:
+        return None, f"{place.setting} is not set"
+    number = int(text)
+    compiler = database.compiler()
+    source = compiler.table(place.table)
+    itself = source.c[database.fit.columns[place.table][place.field] or place.field] == number
+    if not connection.execute(sa.select(sa.func.count()).select_from(source).where(itself)).scalar():
+        return None, f"{place.setting} names a patron who does not exist"
+    for condition in place.never:
+        real = (
+            sa.select(sa.func.count()).select_from(source).where(itself, compiler.holds(source, place.table, condition))
+        )
+        if connection.execute(real).scalar():
+            return None, f"{place.setting} names a patron with loans or holds: a real person"
+    return number, ""
+
+
+def _branches(connection: sa.Connection, database: Database, site: Site) -> tuple[str, ...] | None:
+    place, ours = database.loaded.branches_in, site.library.branches
+    if place is None or place.table not in database.structure.tables or ours == "all":
+        return None
+    source = sa.table(place.table, sa.column(place.column))
+    there = {str(row[0]) for row in connection.execute(sa.select(source.c[place.column]))}
+    if unknown := [branch for branch in ours if branch not in there]:
+        raise ConfigurationError(
+            f'There is no branch "{unknown[0]}" in {database.system}.',
+            where=f"{site.file} [library] branches",
+            do=f"Its branches are: {', '.join(sorted(there)[:20])}.",
+        )
+    if len(there) > 1 and not ours:
+        raise ConfigurationError(
+            f"{database.system} holds {len(there)} branches, and the site does not say which are its own.",
+            where=f"{site.file} [library] branches",
+            do=f'Write branches = "all" if every one is yours, or list yours from: {", ".join(sorted(there)[:20])}.',
+        )
+    return None if not ours or there <= set(ours) else tuple(ours)
+
+
+def _refuse_unseverable(database: Database, problem: str) -> Fit:
+    refused = dict(database.fit.refused)
+    for series in database.fit.here(database.loaded):
+        if why := _unseverable(database, series, problem):
+            refused[series.id] = why
+    return replace(database.fit, refused=refused)
+
+
+def _unseverable(database: Database, series: Series, problem: str) -> str:
+    if database.branches is not None and not database.branch_path(series):
+        return "the system is shared, and these rows do not say whose they are"
+    if isinstance(series.sever, str):
+        return ""
+    for name, action in series.sever.items():
+        column = database.fit.columns[series.table][name]
+        info = database.structure.tables[series.table].columns[column] if column else None
+        if info is None or info.nullable:
+            continue
+        if action.disposition == "null":
+            return f"{series.table}.{column} may not be NULL here"
+        if action.disposition == "sentinel" and database.sentinel is None:
+            return f"{series.table}.{column} may not be NULL, and {problem}"
+    return ""

@@ -1,0 +1,121 @@
+"""The Finder of SQL systems: structure, settings and counts. No identifier leaves it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from reticent.model import Fingerprint, NotLookedAt, Place, Setting, Survey
+from reticent.site import Site
+from reticent.stores.sql.conditions import DUE, OPEN, WITHHELD, WITHIN, Conditions
+from reticent.stores.sql.connect import reading
+from reticent.stores.sql.database import local_now, open_database, setting
+from reticent.systems.mapfile import Map
+
+
+class SqlFinder:
+    """Counts one system by its find account."""
+
+    def __init__(self, site: Site, system: str, loaded: Map) -> None:
+        self._engine, self.database = open_database(site, system, loaded)
+        self.system, self._map = system, loaded
+
+    def now(self) -> datetime:
+        """Return the database's own local time, to the second."""
+        with reading(self._engine, self.system) as connection:
+            return local_now(connection)
+
+    def fingerprint(self) -> Fingerprint:
+        """Return digests of every table, and which series cannot be trusted here."""
+        place = self._map.settings_in
+        with reading(self._engine, self.system) as connection:
+            version = setting(connection, self.database, place.version) if place else None
+        return Fingerprint(
+            self._map.kind,
+            version or "unknown",
+            self.database.structure.digest(),
+            {name: table.digest() for name, table in self.database.structure.tables.items()},
+            self.database.fit.refused,
+            self.database.notes,
+        )
+
+    def survey(self, series: str, cutoff: datetime | None, why_no_cutoff: str = "") -> Survey:
+        """Count one series in one pass; ``cutoff`` in the database's local time, None to withhold all."""
+        conditions = Conditions(self.database, self._map.one(series))
+        with reading(self._engine, self.system) as connection:
+            now = local_now(connection)
+            rows = connection.execute(conditions.survey(cutoff, now, why_no_cutoff)).all()
+        names = conditions.withheld_names(cutoff, why_no_cutoff)
+        return _survey(series, [tuple(row) for row in rows], names)
+
+    def places(self) -> Sequence[Place]:
+        """Return every table: those of the map, and those nobody has read that may name a person."""
+        mapped = [Place(name) for name in self._map.tables if name in self.database.structure.tables]
+        return [*mapped, *self.database.fit.unmapped]
+
+    def settings(self) -> Sequence[Setting]:
+        """Return the settings and exposures that create or show ties."""
+        with reading(self._engine, self.system) as connection:
+            return [*self._settings(connection), *self._exposures(connection)]
+
+    def _settings(self, connection: sa.Connection) -> Iterator[Setting]:
+        for rule in self._map.settings:
+            value = setting(connection, self.database, rule.name)
+            if (value or "") in rule.risky:
+                shown = value or "not set"
+                yield Setting(self.system, rule.name, shown, rule.why, rule.advice)
+
+    def _exposures(self, connection: sa.Connection) -> Iterator[Setting]:
+        for exposure in self._map.exposures:
+            if self.has(exposure.needs) and (count := connection.exec_driver_sql(_escaped(exposure.sql)).scalar_one()):
+                yield Setting(self.system, exposure.name, str(count), exposure.why, exposure.advice)
+
+    def has(self, needs: Sequence[str]) -> bool:
+        """Whether every ``table.column`` is there."""
+        tables = self.database.structure.tables
+        pairs = [need.split(".") for need in needs]
+        return all(table in tables and tables[table].column(column) for table, column in pairs)
+
+    def totals(self) -> Mapping[str, str]:
+        """Return the totals that severing must never move (tripwires), as text."""
+        found = {}
+        with reading(self._engine, self.system) as connection:
+            for wire in self._map.tripwires:
+                if wire.table not in self.database.structure.tables:
+                    continue
+                source = self.database.compiler().table(wire.table)
+                column = self.database.fit.columns[wire.table].get(wire.sum) if wire.sum else None
+                total = sa.func.coalesce(sa.func.sum(source.c[column]), 0) if column else sa.func.count()
+                found[wire.name] = str(connection.execute(sa.select(total).select_from(source)).scalar_one())
+        return found
+
+    def not_looked_at(self) -> list[NotLookedAt]:
+        """Return what the map says it cannot reach."""
+        return [NotLookedAt(self.system, place.place, place.why) for place in self._map.elsewhere]
+
+
+def _escaped(sql: str) -> str:
+    return sql.replace("%", "%%") if "%" in sql else sql
+
+
+def _survey(series: str, rows: list[tuple[object, ...]], names: list[str]) -> Survey:
+    counts: dict[int, int] = {int(str(row[0])): int(str(row[1])) for row in rows}
+    dates = [_day(value) for row in rows for value in row[2:] if value is not None]
+    withheld = {names[state - WITHHELD]: n for state, n in sorted(counts.items()) if state >= WITHHELD}
+    return Survey(
+        series,
+        ties=sum(counts.values()),
+        open=counts.get(OPEN, 0),
+        within_retention=counts.get(WITHIN, 0),
+        due=counts.get(DUE, 0),
+        withheld=withheld,
+        oldest=min(dates, default=None),
+        newest=max(dates, default=None),
+    )
+
+
+def _day(value: object) -> datetime:
+    moment = datetime.fromisoformat(str(value))
+    return datetime(moment.year, moment.month, moment.day)  # noqa: DTZ001 - the database's own local day

@@ -1,0 +1,226 @@
+"""The Severer of SQL systems: one chunk is locked, tallied, severed, recounted and receipted in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from reticent.errors import OutcomeUnknown, SystemBusy, SystemUnreachable
+from reticent.model import Chunk, Disposition, Receipt, Step
+from reticent.site import Site
+from reticent.stores.sql import receipts
+from reticent.stores.sql.compile import Sql
+from reticent.stores.sql.conditions import Conditions
+from reticent.stores.sql.connect import explain, open_engine, reading, translating
+from reticent.stores.sql.database import Database
+from reticent.stores.sql.tally import tallied
+from reticent.stores.sql.walks import BatchWalk, Rows, SeekWalk, SqlWalk, WindowWalk, key_condition, truncated
+from reticent.systems.mapfile import Action, Series
+
+
+@dataclass(frozen=True)
+class _Locked:
+    """The rows a chunk really holds: a condition that picks exactly them, and how many."""
+
+    where: Sql
+    rows: int
+    limit: int = 0
+    due: int = 0
+
+
+class SqlSeverer:
+    """Severs one system by its sever account."""
+
+    def __init__(self, site: Site, database: Database) -> None:
+        self.system, self.database = database.system, database
+        self._engine = open_engine(site.account(self.system, "sever"), self.system)
+        self._receipts = site.systems[self.system].receipts
+
+    def prepare(self) -> None:
+        """Check that receipts can be written. Raises SystemRefused with the statements that mend it."""
+        if self._receipts:
+            receipts.ensure(self._engine, self.system)
+
+    def steps(self, series: str) -> Sequence[Step]:
+        """Return the one step that severs a series; none if it is only watched."""
+        found = self.database.loaded.one(series)
+        if found.sever == "nothing":
+            return []
+        place = f"{found.table}({', '.join(self._columns(found))})"
+        return [Step(self.system, series, place, found.dispositions(), found.order, self._walk(found))]
+
+    def _columns(self, series: Series) -> list[str]:
+        names = series.persons if isinstance(series.sever, str) else series.sever
+        columns = self.database.fit.columns[series.table]
+        return [column for name in names if (column := columns[name])] or ["*"]
+
+    def _walk(self, series: Series) -> str:
+        table = self.database.loaded.tables[series.table]
+        return "seek" if table.key else "window" if table.window else "batch"
+
+    def chunks(self, step: Step, cutoff: datetime, run: str) -> SqlWalk:
+        """Walk the due rows of a step; ``cutoff`` in the database's local time."""
+        kinds: dict[str, type[SeekWalk | WindowWalk | BatchWalk]]
+        kinds = {"seek": SeekWalk, "window": WindowWalk, "batch": BatchWalk}
+        few = step.walk == "seek"
+        conditions = Conditions(self.database, self.database.loaded.one(step.series), few)
+        return kinds[step.walk](self._engine, step, conditions, cutoff, run)
+
+    def apply(self, chunk: Chunk, hold_epoch: int) -> Receipt:
+        """Sever one chunk. Raises SystemBusy (rolled back) or OutcomeUnknown (ask ``settle``)."""
+        with translating(self.system), self._engine.connect() as connection:
+            transaction = connection.begin()
+            receipt = self._apply(connection, chunk, hold_epoch)
+            try:
+                transaction.commit()
+            except DBAPIError as error:
+                reason = explain(error, self.system)
+                if isinstance(reason, SystemUnreachable):
+                    raise OutcomeUnknown(
+                        "The connection broke at the commit.", where=f"system {self.system}", do="Run again."
+                    ) from None
+                raise reason from None
+            return receipt
+
+    def _apply(self, connection: sa.Connection, chunk: Chunk, hold_epoch: int) -> Receipt:
+        rows = chunk.scope
+        assert isinstance(rows, Rows)  # noqa: S101 - only this store makes the chunks it gets
+        assert rows.cutoff is not None  # noqa: S101
+        conditions = Conditions(self.database, self.database.loaded.one(chunk.step.series), few=True)
+        locked = self._lock(connection, conditions, rows, rows.cutoff)
+        tally = tallied(connection, conditions, locked.where) if locked.rows else {}
+        changed = self._change(connection, conditions, locked) if locked.rows else 0
+        self._recount(connection, conditions, locked, changed)
+        receipt = Receipt(chunk.run, chunk.step.name, chunk.number, locked.rows, tally)
+        if self._receipts and locked.rows:
+            receipts.write(connection, receipt, hold_epoch)
+        return receipt
+
+    def _lock(self, connection: sa.Connection, conditions: Conditions, rows: Rows, cutoff: datetime) -> _Locked:
+        due, picked = conditions.due(cutoff), key_condition(conditions, rows)
+        if rows.limit:
+            due = due if picked is None else sa.and_(picked, due)
+            left = self._count(connection, conditions, due)
+            return _Locked(due, min(rows.limit, left), rows.limit, left)
+        assert picked is not None  # noqa: S101 - a walk without a limit names its rows
+        if rows.span:
+            where = sa.and_(picked, due)
+            return _Locked(where, self._count(connection, conditions, where, lock=True))
+        key = self._key(conditions)
+        query = sa.select(key).where(picked, due).with_for_update()
+        keys = tuple(row[0] for row in connection.execute(query))
+        return _Locked(key.in_(keys), len(keys))
+
+    def _key(self, conditions: Conditions) -> sa.ColumnElement[Any]:
+        table = self.database.loaded.tables[conditions.series.table]
+        key = conditions.compiler.column(conditions.source, conditions.series.table, table.key)
+        assert key is not None  # noqa: S101 - a missing key column refuses the series
+        return key
+
+    def _count(self, connection: sa.Connection, conditions: Conditions, where: Sql, *, lock: bool = False) -> int:
+        one: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(conditions.source).where(where)
+        if lock and connection.dialect.name == "postgresql":
+            query = sa.select(sa.func.count()).select_from(one.with_for_update().subquery())
+        else:
+            query = sa.select(sa.func.count()).select_from(conditions.source).where(where)
+            query = query.with_for_update() if lock else query
+        return connection.execute(query).scalar_one()
+
+    def _change(self, connection: sa.Connection, conditions: Conditions, locked: _Locked) -> int:
+        statement = self._statement(conditions)
+        where = locked.where
+        if locked.limit and connection.dialect.name in ("sqlite", "postgresql"):
+            physical: sa.ColumnElement[Any] = sa.literal_column(
+                "rowid" if connection.dialect.name == "sqlite" else "ctid"
+            )
+            some = sa.select(physical).select_from(conditions.source).where(where).limit(locked.limit)
+            where = physical.in_(some)
+        elif locked.limit:
+            statement = statement.with_dialect_options(mysql_limit=locked.limit, mariadb_limit=locked.limit)
+        return connection.execute(statement.where(where)).rowcount
+
+    def _statement(self, conditions: Conditions) -> sa.Update | sa.Delete:
+        series, source = conditions.series, conditions.source
+        if series.sever == "delete":
+            return sa.delete(source)  # type: ignore[arg-type]
+        assert not isinstance(series.sever, str)  # noqa: S101 - "nothing" has no step
+        values: list[tuple[Any, Any]] = []
+        for name, action in series.sever.items():
+            column = conditions.compiler.column(source, series.table, name)
+            if column is not None:
+                values.append((column, self._value(conditions, column, action)))
+        written = {column.name for column, _ in values}
+        info = self.database.structure.tables[series.table]
+        # A plain UPDATE would stamp today's time on every row it touches (facts measured on MariaDB).
+        untouched: list[Any] = [sa.column(c.name) for c in info.columns.values() if c.touches and c.name not in written]
+        values += [(column, column) for column in untouched]
+        return sa.update(source).ordered_values(*values)  # type: ignore[arg-type]
+
+    def _value(self, conditions: Conditions, column: sa.ColumnElement[Any], action: Action) -> Any:
+        new: Any = sa.null()
+        if action.disposition is Disposition.SENTINEL and self.database.sentinel is not None:
+            new = sa.bindparam(None, self.database.sentinel, unique=True)
+        elif action.disposition is Disposition.OVERWRITE:
+            text = action.argument
+            new = sa.literal(text[1:-1] if text.startswith("'") else int(text))
+        elif action.disposition is Disposition.GENERALISE:
+            new = truncated(column, action.argument, self.database.dialect)
+        if action.condition is None:
+            return new
+        holds = conditions.compiler.holds(conditions.source, conditions.series.table, action.condition)
+        return sa.case((holds, new), else_=column)
+
+    def _recount(self, connection: sa.Connection, conditions: Conditions, locked: _Locked, changed: int) -> None:
+        """Roll back unless every locked row is severed: a store's own row count is not evidence."""
+        if not locked.rows:
+            return
+        if locked.limit:
+            left = self._count(connection, conditions, locked.where)
+            fine = changed == locked.rows == locked.due - left
+        else:
+            gone = conditions.series.sever == "delete"
+            where = locked.where if gone else sa.and_(locked.where, conditions.tied)
+            fine = changed == locked.rows and self._count(connection, conditions, where) == 0
+        if not fine:
+            raise SystemBusy(
+                f"{conditions.series.table}: severed rows did not stay severed.",
+                where=f"system {self.system}",
+                do="The chunk was rolled back. A trigger or another program may write the rows back.",
+            )
+
+    def settle(self, chunk: Chunk) -> Receipt | None:
+        """Return the chunk's receipt if its transaction was committed."""
+        if not self._receipts:
+            return None
+        with reading(self._engine, self.system) as connection:
+            return receipts.find(connection, chunk.run, chunk.step.name, chunk.number)
+
+    def collected(self) -> list[Receipt]:
+        """Return the receipts that wait on the server."""
+        if not self._receipts:
+            return []
+        with reading(self._engine, self.system) as connection:
+            return list(receipts.read(connection))
+
+    def forget(self, imported: list[Receipt]) -> None:
+        """Delete receipts that state has imported."""
+        with translating(self.system), self._engine.begin() as connection:
+            receipts.forget(connection, imported)
+
+    def mark(self) -> int:
+        """Return the number of the last run this server remembers."""
+        if not self._receipts:
+            return 0
+        with reading(self._engine, self.system) as connection:
+            return receipts.mark(connection)
+
+    def set_mark(self, sequence: int) -> None:
+        """Remember the number of the last run, so that a restored copy can be told."""
+        if self._receipts:
+            with translating(self.system), self._engine.begin() as connection:
+                receipts.set_mark(connection, sequence)

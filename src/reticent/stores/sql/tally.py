@@ -1,0 +1,55 @@
+"""Counts of what a chunk's disposition destroys: by month and one margin at a time, never their joint."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from reticent.model import Margins
+from reticent.stores.sql.compile import Sql
+from reticent.stores.sql.conditions import Conditions
+from reticent.systems.mapfile import Measure
+
+
+def tallied(connection: sa.Connection, conditions: Conditions, where: Sql) -> Margins:
+    """Return ``{"searches|2026-03|branch": {"MAIN": 12}}`` over exactly the rows of ``where``."""
+    found: dict[str, dict[str, int]] = {}
+    measures = {measure.id: measure for measure in conditions.database.loaded.measures}
+    for name in conditions.series.tally:
+        for margin in ("", *measures[name].by):
+            _count(connection, conditions, where, measures[name], margin, found)
+    return found
+
+
+def _count(
+    connection: sa.Connection,
+    conditions: Conditions,
+    where: Sql,
+    measure: Measure,
+    margin: str,
+    found: dict[str, dict[str, int]],
+) -> None:
+    query = margin_query(conditions, measure, margin).where(where)
+    for month, value, rows in connection.execute(query).tuples():
+        key = f"{measure.id}|{month or ''}|{margin}"
+        found.setdefault(key, {})[str(value or "")] = int(rows)
+
+
+def margin_query(conditions: Conditions, measure: Measure, margin: str) -> sa.Select[tuple[str, str, int]]:
+    """Return a query of (month "YYYY-MM", margin value, rows) over the measure's table."""
+    compiler, source = conditions.compiler, conditions.source
+    date = compiler.column(source, measure.table, measure.date) if measure.date else None
+    month = _month(date, conditions.database.dialect) if date is not None else sa.literal("")
+    column = compiler.column(source, measure.table, margin) if margin else None
+    value = sa.func.coalesce(column, "") if column is not None else sa.literal("")
+    query = sa.select(month.label("month"), value.label("value"), sa.func.count()).select_from(source)
+    if measure.when is not None:
+        query = query.where(compiler.holds(source, measure.table, measure.when))
+    return query.group_by(sa.text("1"), sa.text("2"))
+
+
+def _month(column: sa.ColumnElement[object], dialect: str) -> sa.ColumnElement[str]:
+    if dialect == "postgresql":
+        return sa.func.to_char(column, "YYYY-MM")
+    if dialect == "sqlite":
+        return sa.func.strftime("%Y-%m", column)
+    return sa.func.date_format(column, "%Y-%m")

@@ -1,0 +1,163 @@
+"""The three ways to hand out the due rows of a table in chunks.
+
+seek:   the next keys of due rows, read without locks; the key is a surrogate, never a person or a use.
+window: spans of an indexed time, for large tables without a key.
+batch:  so many due rows, chosen by the server; for small tables whose key is a person or a use, so
+        that no such value is ever a literal in a statement.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from reticent.model import Chunk, Step
+from reticent.stores.sql.compile import Sql
+from reticent.stores.sql.conditions import Conditions
+from reticent.stores.sql.connect import reading
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Which rows a chunk holds: keys, a time span, or just a number of due rows."""
+
+    keys: tuple[int | str, ...] = ()
+    span: tuple[datetime, datetime] | None = None
+    limit: int = 0
+    cutoff: datetime | None = None
+
+
+class SqlWalk(ABC):
+    """Hands out chunks; ``next`` repeats the same rows until ``advance``."""
+
+    def __init__(self, engine: sa.Engine, step: Step, conditions: Conditions, cutoff: datetime, run: str) -> None:
+        self._engine, self._step, self._conditions = engine, step, conditions
+        self._cutoff, self._run, self._number = cutoff, run, 0
+
+    def next(self, size: int) -> Chunk | None:
+        """Return the next chunk of at most ``size`` rows, None at the end."""
+        rows, expected = self._rows(size)
+        if rows is None:
+            return None
+        return Chunk(self._run, self._step, self._number, replace(rows, cutoff=self._cutoff), expected)
+
+    def advance(self) -> None:
+        """Go on behind the last chunk."""
+        self._number += 1
+        self._passed()
+
+    @abstractmethod
+    def _rows(self, size: int) -> tuple[Rows | None, int]: ...
+
+    def _passed(self) -> None:  # noqa: B027 - a batch walk has no position
+        """Move the position behind the last chunk."""
+
+
+class SeekWalk(SqlWalk):
+    """By surrogate key."""
+
+    _after: int | str | None = None
+    _last: int | str | None = None
+
+    def _rows(self, size: int) -> tuple[Rows | None, int]:
+        series = self._conditions.series
+        key = self._conditions.compiler.column(
+            self._conditions.source, series.table, self._conditions.database.loaded.tables[series.table].key
+        )
+        assert key is not None  # noqa: S101 - a missing key column refuses the series
+        query = sa.select(key).where(self._conditions.due(self._cutoff)).order_by(key).limit(size)
+        if self._after is not None:
+            query = query.where(key > self._after)
+        with reading(self._engine, self._step.system) as connection:
+            keys = tuple(row[0] for row in connection.execute(query))
+        self._last = keys[-1] if keys else None
+        return (Rows(keys=keys), len(keys)) if keys else (None, 0)
+
+    def _passed(self) -> None:
+        self._after = self._last
+
+
+class WindowWalk(SqlWalk):
+    """By spans of time, each of whole hours; the days that hold due rows are read once at the start."""
+
+    def __init__(self, engine: sa.Engine, step: Step, conditions: Conditions, cutoff: datetime, run: str) -> None:
+        super().__init__(engine, step, conditions, cutoff, run)
+        self._hours = list(self._histogram())
+        self._start = self._end = 0
+
+    def _histogram(self) -> Iterator[tuple[datetime, int]]:
+        column = window_column(self._conditions)
+        hour = truncated(column, "hour", self._conditions.database.dialect)
+        query = sa.select(hour, sa.func.count()).where(self._conditions.due(self._cutoff), column.is_not(None))
+        with reading(self._engine, self._step.system) as connection:
+            for moment, rows in connection.execute(query.group_by(hour).order_by(hour)):
+                yield datetime.fromisoformat(str(moment)), int(rows)
+
+    def _rows(self, size: int) -> tuple[Rows | None, int]:
+        total, end = 0, self._start
+        while end < len(self._hours) and (end == self._start or total + self._hours[end][1] <= size):
+            total += self._hours[end][1]
+            end += 1
+        if end == self._start:
+            return self._undated(size)
+        self._end = end
+        span = (self._hours[self._start][0], self._hours[end - 1][0] + timedelta(hours=1))
+        return Rows(span=span), total
+
+    def _undated(self, size: int) -> tuple[Rows | None, int]:
+        if self._conditions.series.undated != "due":
+            return None, 0
+        column = window_column(self._conditions)
+        query = sa.select(sa.func.count()).select_from(self._conditions.source)
+        with reading(self._engine, self._step.system) as connection:
+            left = connection.execute(query.where(column.is_(None), self._conditions.due(self._cutoff))).scalar_one()
+        return (Rows(limit=size), min(size, left)) if left else (None, 0)
+
+    def _passed(self) -> None:
+        self._start = self._end
+
+
+class BatchWalk(SqlWalk):
+    """By number: the server chooses which due rows come next."""
+
+    def _rows(self, size: int) -> tuple[Rows | None, int]:
+        query = sa.select(sa.func.count()).select_from(self._conditions.source)
+        with reading(self._engine, self._step.system) as connection:
+            left = connection.execute(query.where(self._conditions.due(self._cutoff))).scalar_one()
+        return (Rows(limit=size), min(size, left)) if left else (None, 0)
+
+
+def window_column(conditions: Conditions) -> sa.ColumnElement[datetime]:
+    """Return the column a window walk goes by."""
+    table = conditions.database.loaded.tables[conditions.series.table]
+    column = conditions.compiler.column(conditions.source, conditions.series.table, table.window)
+    assert column is not None  # noqa: S101 - a missing window column refuses the series
+    return column
+
+
+def truncated(column: sa.ColumnElement[datetime], unit: str, dialect: str) -> sa.ColumnElement[datetime]:
+    """Return a time cut to the hour, day, month or year."""
+    if dialect == "postgresql":
+        return sa.func.date_trunc(unit, column)
+    formats = {"hour": "%Y-%m-%d %H:00:00", "day": "%Y-%m-%d 00:00:00", "month": "%Y-%m-01 00:00:00"}
+    pattern = formats.get(unit, "%Y-01-01 00:00:00")
+    if dialect == "sqlite":
+        return sa.func.strftime(pattern, column)
+    return sa.func.date_format(column, pattern)
+
+
+def key_condition(conditions: Conditions, rows: Rows) -> Sql | None:
+    """Return the condition that picks the chunk's rows, None for a batch."""
+    table = conditions.database.loaded.tables[conditions.series.table]
+    if rows.keys:
+        key = conditions.compiler.column(conditions.source, conditions.series.table, table.key)
+        return key.in_(rows.keys) if key is not None else sa.false()
+    if rows.span:
+        column = window_column(conditions)
+        low, high = (conditions.moment(moment) for moment in rows.span)
+        return sa.and_(column >= low, column < high)
+    return window_column(conditions).is_(None) if table.window else None
