@@ -126,9 +126,7 @@ def _read(package: str, file: str, release: str) -> dict[str, list[Column]]:
     found: dict[str, list[Column]] = {}
     text = resources.files(package).joinpath(file).read_text("utf-8")
     for row in csv.DictReader(text.splitlines()):
-        column = Column(
-            row["table"], row["column"], row["type"], row["nullable"] == "YES", row["key"], row["fk"]
-        )
+        column = Column(row["table"], row["column"], row["type"], row["nullable"] == "YES", row["key"], row["fk"])
         older = row["in_19.06"]
         if release == "19.06" and older == "absent":
             continue

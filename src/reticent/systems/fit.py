@@ -26,6 +26,8 @@ class Fit:
     """
 
     columns: Mapping[str, Mapping[str, str | None]]
+    touched: Mapping[str, tuple[str, ...]]
+    """Columns the server rewrites at every UPDATE, by table."""
     refused: Mapping[str, str] = field(default_factory=dict)
     absent: frozenset[str] = frozenset()
     unmapped: tuple[Place, ...] = ()
@@ -42,7 +44,8 @@ def fit(loaded: Map, structure: Structure) -> Fit:
     columns = {name: _resolve(loaded, name, structure) for name in loaded.tables}
     refused = {s.id: why for s in loaded.series if (why := _refusal(s, loaded, structure, troubles))}
     absent = frozenset(s.id for s in loaded.series if s.table not in structure.tables)
-    return Fit(columns, refused, absent, tuple(_unmapped(loaded, structure)))
+    touched = {n: tuple(c.name for c in t.columns.values() if c.touches) for n, t in structure.tables.items()}
+    return Fit(columns, touched, refused, absent, tuple(_unmapped(loaded, structure)))
 
 
 def _recognise(loaded: Map, structure: Structure) -> None:

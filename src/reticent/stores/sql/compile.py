@@ -51,7 +51,8 @@ class Compiler:
 
     def table(self, name: str) -> sa.FromClause:
         """Return the table itself, unaliased."""
-        names = dict.fromkeys(c for c in self.fit.columns[name].values() if c)
+        mapped = [c for c in self.fit.columns[name].values() if c]
+        names = dict.fromkeys([*mapped, *self.fit.touched.get(name, ())])
         return sa.table(name, *(sa.column(c) for c in names))
 
     def column(self, source: sa.FromClause, table: str, name: str) -> Column | None:

@@ -29,11 +29,17 @@ def _sqlite(connection: sa.Connection) -> Structure:
         "SELECT tbl_name, name, sql FROM sqlite_master WHERE type = 'trigger'"
     ):
         triggers[table][name] = _digest(text)
-    return Structure({name: _sqlite_table(inspector, name, triggers[name]) for name in inspector.get_table_names()})
+    return Structure(
+        {name: _sqlite_table(connection, inspector, name, triggers[name]) for name in inspector.get_table_names()}
+    )
 
 
-def _sqlite_table(inspector: sa.Inspector, name: str, triggers: Mapping[str, str]) -> TableInfo:
-    columns = {c["name"]: ColumnInfo(c["name"], str(c["type"]), c["nullable"]) for c in inspector.get_columns(name)}
+def _sqlite_table(
+    connection: sa.Connection, inspector: sa.Inspector, name: str, triggers: Mapping[str, str]
+) -> TableInfo:
+    # The inspector gives "NULL" for types SQLite does not know; the declared word is what we need.
+    rows = connection.exec_driver_sql('SELECT name, type, "notnull" FROM pragma_table_info(?)', (name,))
+    columns = {column: ColumnInfo(column, kind, not required) for column, kind, required in rows}
     keys = tuple(
         ForeignKey(k["constrained_columns"][0], k["referred_table"], k["referred_columns"][0], _on_delete(k))
         for k in inspector.get_foreign_keys(name)

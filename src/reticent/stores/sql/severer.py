@@ -155,9 +155,8 @@ class SqlSeverer:
             if column is not None:
                 values.append((column, self._value(conditions, column, action)))
         written = {column.name for column, _ in values}
-        info = self.database.structure.tables[series.table]
         # A plain UPDATE would stamp today's time on every row it touches (facts measured on MariaDB).
-        untouched: list[Any] = [sa.column(c.name) for c in info.columns.values() if c.touches and c.name not in written]
+        untouched = [source.c[name] for name in self.database.fit.touched[series.table] if name not in written]
         values += [(column, column) for column in untouched]
         return sa.update(source).ordered_values(*values)  # type: ignore[arg-type]
 

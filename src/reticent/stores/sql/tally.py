@@ -29,9 +29,9 @@ def _count(
     found: dict[str, dict[str, int]],
 ) -> None:
     query = margin_query(conditions, measure, margin).where(where)
-    for month, value, rows in connection.execute(query).tuples():
-        key = f"{measure.id}|{month or ''}|{margin}"
-        found.setdefault(key, {})[str(value or "")] = int(rows)
+    for row in connection.execute(query).mappings():
+        key = f"{measure.id}|{row['month'] or ''}|{margin}"
+        found.setdefault(key, {})[str(row["value"] or "")] = int(row["rows_counted"])
 
 
 def margin_query(conditions: Conditions, measure: Measure, margin: str) -> sa.Select[tuple[str, str, int]]:
@@ -41,7 +41,9 @@ def margin_query(conditions: Conditions, measure: Measure, margin: str) -> sa.Se
     month = _month(date, conditions.database.dialect) if date is not None else sa.literal("")
     column = compiler.column(source, measure.table, margin) if margin else None
     value = sa.func.coalesce(column, "") if column is not None else sa.literal("")
-    query = sa.select(month.label("month"), value.label("value"), sa.func.count()).select_from(source)
+    query = sa.select(month.label("month"), value.label("value"), sa.func.count().label("rows_counted")).select_from(
+        source
+    )
     if measure.when is not None:
         query = query.where(compiler.holds(source, measure.table, measure.when))
     return query.group_by(sa.text("1"), sa.text("2"))
