@@ -63,13 +63,13 @@ class SqlSeverer:
         table = self.database.loaded.tables[series.table]
         return "seek" if table.key else "window" if table.window else "batch"
 
-    def chunks(self, step: Step, cutoff: datetime, run: str) -> SqlWalk:
-        """Walk the due rows of a step; ``cutoff`` in the database's local time."""
+    def chunks(self, step: Step, cutoff: datetime, run: str, first: int = 0) -> SqlWalk:
+        """Walk the due rows of a step; ``cutoff`` in the database's local time, chunks numbered from ``first``."""
         kinds: dict[str, type[SeekWalk | WindowWalk | BatchWalk]]
         kinds = {"seek": SeekWalk, "window": WindowWalk, "batch": BatchWalk}
         few = step.walk == "seek"
         conditions = Conditions(self.database, self.database.loaded.one(step.series), few)
-        return kinds[step.walk](self._engine, step, conditions, cutoff, run)
+        return kinds[step.walk](self._engine, step, conditions, cutoff, run, first)
 
     def apply(self, chunk: Chunk, hold_epoch: int) -> Receipt:
         """Sever one chunk. Raises SystemBusy (rolled back) or OutcomeUnknown (ask ``settle``)."""

@@ -34,9 +34,11 @@ class Rows:
 class SqlWalk(ABC):
     """Hands out chunks; ``next`` repeats the same rows until ``advance``."""
 
-    def __init__(self, engine: sa.Engine, step: Step, conditions: Conditions, cutoff: datetime, run: str) -> None:
+    def __init__(
+        self, engine: sa.Engine, step: Step, conditions: Conditions, cutoff: datetime, run: str, first: int
+    ) -> None:
         self._engine, self._step, self._conditions = engine, step, conditions
-        self._cutoff, self._run, self._number = cutoff, run, 0
+        self._cutoff, self._run, self._number = cutoff, run, first
 
     def next(self, size: int) -> Chunk | None:
         """Return the next chunk of at most ``size`` rows, None at the end."""
@@ -84,8 +86,10 @@ class SeekWalk(SqlWalk):
 class WindowWalk(SqlWalk):
     """By spans of time, each of whole hours; the days that hold due rows are read once at the start."""
 
-    def __init__(self, engine: sa.Engine, step: Step, conditions: Conditions, cutoff: datetime, run: str) -> None:
-        super().__init__(engine, step, conditions, cutoff, run)
+    def __init__(
+        self, engine: sa.Engine, step: Step, conditions: Conditions, cutoff: datetime, run: str, first: int
+    ) -> None:
+        super().__init__(engine, step, conditions, cutoff, run, first)
         self._hours = list(self._histogram())
         self._start = self._end = 0
 
