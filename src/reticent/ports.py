@@ -29,8 +29,8 @@ class Finder(Protocol):
         """Return digests of the system's structure and which series cannot be trusted here."""
         ...
 
-    def survey(self, series: str, cutoff: datetime) -> Survey:
-        """Count one series against a cutoff (naive local time of the system)."""
+    def survey(self, series: str, cutoff: datetime | None, why_no_cutoff: str = "") -> Survey:
+        """Count one series against a cutoff (naive local time of the system); None withholds all."""
         ...
 
     def places(self) -> Sequence[Place]:
@@ -64,7 +64,7 @@ class Severer(Protocol):
         """Return what severing this series does, in order."""
         ...
 
-    def chunks(self, step: Step, cutoff: datetime, run: str) -> Walk:
+    def chunks(self, step: Step, cutoff: datetime, run: str, first: int = 0) -> Walk:
         """Walk the rows of ``step`` that are due at ``cutoff`` (naive local time of the system)."""
         ...
 
