@@ -106,9 +106,7 @@ def fingerprint(public_key: str) -> str:
     return "SHA256:" + base64.b64encode(digest).decode("ascii").rstrip("=")
 
 
-def require_two(
-    officers: Sequence[Officer], message: bytes, signatures: Mapping[str, str]
-) -> tuple[str, ...]:
+def require_two(officers: Sequence[Officer], message: bytes, signatures: Mapping[str, str]) -> tuple[str, ...]:
     """Return the roles that signed ``message``; they are two persons with two keys, or more.
 
     ``signatures`` maps an officer's role to the armoured signature. Every signature given must
@@ -178,7 +176,5 @@ def _run(command: list[str], seal: Path, message: bytes) -> bool:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as failure:
-        raise EvidenceBroken(
-            "ssh-keygen could not finish, so the signature counts as unchecked."
-        ) from failure
+        raise EvidenceBroken("ssh-keygen could not finish, so the signature counts as unchecked.") from failure
     return done.returncode == 0

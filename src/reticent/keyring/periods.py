@@ -83,9 +83,7 @@ class PeriodKeys:
 
     def _find(self, start: str) -> str:
         """Return the file of this purpose and period, or nothing."""
-        return next(
-            (n for n in self._folder.names(".key") + self._folder.names(".new") if n.startswith(start)), ""
-        )
+        return next((n for n in self._folder.names(".key") + self._folder.names(".new") if n.startswith(start)), "")
 
     def _destroyed(self, start: str) -> bool:
         gone = self._folder.names(".destroyed") + self._folder.names(".doomed")

@@ -44,13 +44,9 @@ class Salts:
 
         Raises NotPermitted if they were destroyed or never were here, EvidenceBroken if damaged.
         """
-        match = [
-            name for name in self._folder.names(f"@{commitment}.json") if _COMMITMENT.fullmatch(commitment)
-        ]
+        match = [name for name in self._folder.names(f"@{commitment}.json") if _COMMITMENT.fullmatch(commitment)]
         if not match:
-            raise NotPermitted(
-                "The salt of this commitment is not here; it was destroyed when its time came."
-            )
+            raise NotPermitted("The salt of this commitment is not here; it was destroyed when its time came.")
         try:
             kept = json.loads(self._folder.read(match[0]))
             salt, detail = bytes.fromhex(kept["salt"]), dict(kept["detail"])
@@ -67,9 +63,7 @@ class Salts:
         the next call finishes.
         """
         with self._folder.locked("salt"):
-            due = [
-                name for name in self._folder.names(".json") if _is_due(name, today) and not held(_of(name))
-            ]
+            due = [name for name in self._folder.names(".json") if _is_due(name, today) and not held(_of(name))]
             if due:
                 self._folder.doom(due, sha256("".join(map(_of, due)).encode()).hexdigest())
             gone = 0

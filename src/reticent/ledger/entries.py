@@ -119,9 +119,7 @@ def _is_number(value: object) -> bool:
 
 
 def _is_people(value: object) -> bool:
-    return (
-        value == BAND if isinstance(value, str) else _is_number(value) and not 0 < cast("int", value) < SMALL
-    )
+    return value == BAND if isinstance(value, str) else _is_number(value) and not 0 < cast("int", value) < SMALL
 
 
 def _is_hour(value: object) -> bool:
@@ -241,9 +239,7 @@ def encode(entry: Mapping[str, object], names: Collection[str] = ()) -> bytes:
                 do="Write only systems, series, purposes and forms that the site's configuration names.",
             )
     if fault := _fault(whole):
-        raise UsageError(
-            f"This may not stand in the ledger: {fault}.", do="See docs/reference/ledger-entries.md."
-        )
+        raise UsageError(f"This may not stand in the ledger: {fault}.", do="See docs/reference/ledger-entries.md.")
     return canonical(whole)
 
 

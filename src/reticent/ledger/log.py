@@ -58,9 +58,7 @@ class Log(AbstractContextManager["Log"]):
         found = store.one("SELECT origin FROM ledger WHERE version = ?", (stores.VERSION,))
         if found != origin:
             store.close()
-            raise ConfigurationError(
-                "This is another library's ledger.", where=str(path), do=f"Expected {origin}."
-            )
+            raise ConfigurationError("This is another library's ledger.", where=str(path), do=f"Expected {origin}.")
         return cls(store, origin, names)
 
     def __exit__(
@@ -142,9 +140,7 @@ class Log(AbstractContextManager["Log"]):
         gets the same checkpoint again.
         """
         if signer.verifier.name != self.origin:
-            raise ConfigurationError(
-                "This key belongs to another ledger.", do=f"Use the key of {self.origin}."
-            )
+            raise ConfigurationError("This key belongs to another ledger.", do=f"Use the key of {self.origin}.")
         with self._store.writing():
             size = self.size
             head = Checkpoint(self.origin, size, self.root(size))

@@ -106,9 +106,7 @@ class Tree:
         start = first % WIDTH * HASH
         hashes = tile[start : start + (HASH << inside)]
         if len(hashes) != HASH << inside:
-            raise EvidenceBroken(
-                "The ledger has lost hashes of its tree.", where=f"tile {level}/{first // WIDTH}"
-            )
+            raise EvidenceBroken("The ledger has lost hashes of its tree.", where=f"tile {level}/{first // WIDTH}")
         return fold(hashes)
 
     def _tile(self, level: int, index: int) -> bytes:

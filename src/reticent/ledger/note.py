@@ -88,9 +88,7 @@ def open_note(note: str, verifier: Verifier) -> str:
     text, lines = _parts(note)
     mine = [rest for name, raw in lines if name == verifier.name and (rest := _after(raw, verifier.key_id))]
     if not mine or not all(verifier.check(text, signature) for signature in mine):
-        raise EvidenceBroken(
-            "The note is not signed by the key it should be signed by.", where=f"key {verifier.name}"
-        )
+        raise EvidenceBroken("The note is not signed by the key it should be signed by.", where=f"key {verifier.name}")
     return text
 
 

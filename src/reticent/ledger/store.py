@@ -20,8 +20,7 @@ SCHEMA = {
     "entry": "CREATE TABLE entry (i INTEGER PRIMARY KEY, body BLOB NOT NULL)",
     "tile": "CREATE TABLE tile (level INTEGER NOT NULL, n INTEGER NOT NULL, hashes BLOB NOT NULL, "
     "PRIMARY KEY (level, n)) WITHOUT ROWID",
-    "once": "CREATE TABLE once (id BLOB PRIMARY KEY, first INTEGER NOT NULL, count INTEGER NOT NULL) "
-    "WITHOUT ROWID",
+    "once": "CREATE TABLE once (id BLOB PRIMARY KEY, first INTEGER NOT NULL, count INTEGER NOT NULL) WITHOUT ROWID",
     "checkpoint": "CREATE TABLE checkpoint (size INTEGER PRIMARY KEY, note BLOB NOT NULL)",
 }
 VERSION = 1

@@ -214,9 +214,7 @@ class _Check:
                 yield Fault(Detector.ENTRY, "the entries", "an entry stands outside the order")
                 continue
             if index > expected:
-                yield Fault(
-                    Detector.ENTRY, _span([*range(expected, min(index, expected + 2))], index), "missing"
-                )
+                yield Fault(Detector.ENTRY, _span([*range(expected, min(index, expected + 2))], index), "missing")
             while expected < index:
                 leaf = _stored_leaf(store, expected)
                 if not leaf:

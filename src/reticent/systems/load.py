@@ -178,3 +178,8 @@ def _has_sentinel(predicate: Predicate) -> bool:
             return False
         case _:
             return False
+
+
+def withdrawn() -> dict[str, str]:
+    """Return map digest -> why, of maps that were found wrong after they had shipped."""
+    return dict(load(MAPS / "withdrawn" / "maps.toml").data.get("withdrawn", {}))

@@ -12,7 +12,7 @@ from reticent.site import Site
 from reticent.stores.sql.conditions import DUE, OPEN, WITHHELD, WITHIN, Conditions
 from reticent.stores.sql.connect import reading
 from reticent.stores.sql.database import local_now, open_database, setting
-from reticent.systems.mapfile import Map
+from reticent.systems.mapfile import Map, Series
 
 
 class SqlFinder:
@@ -90,6 +90,12 @@ class SqlFinder:
                 total = sa.func.coalesce(sa.func.sum(source.c[column]), 0) if column else sa.func.count()
                 found[wire.name] = str(connection.execute(sa.select(total).select_from(source)).scalar_one())
         return found
+
+    def place(self, series: Series) -> str:
+        """Return where a series stands, as ``table(columns)``."""
+        names = series.persons or (series.sever if not isinstance(series.sever, str) else ())
+        columns = self.database.fit.columns[series.table]
+        return f"{series.table}({', '.join(column for name in names if (column := columns[name]))})".replace("()", "")
 
     def not_looked_at(self) -> list[NotLookedAt]:
         """Return what the map says it cannot reach."""

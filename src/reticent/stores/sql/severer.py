@@ -51,13 +51,7 @@ class SqlSeverer:
         found = self.database.loaded.one(series)
         if found.sever == "nothing":
             return []
-        place = f"{found.table}({', '.join(self._columns(found))})"
-        return [Step(self.system, series, place, found.dispositions(), found.order, self._walk(found))]
-
-    def _columns(self, series: Series) -> list[str]:
-        names = series.persons if isinstance(series.sever, str) else series.sever
-        columns = self.database.fit.columns[series.table]
-        return [column for name in names if (column := columns[name])] or ["*"]
+        return [Step(self.system, series, found.table, found.dispositions(), found.order, self._walk(found))]
 
     def _walk(self, series: Series) -> str:
         table = self.database.loaded.tables[series.table]

@@ -1,0 +1,135 @@
+"""The act of finding: where readers are still tied to what they read, series by series."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from reticent.acts.opening import Opened, OpenSystem, Progress, open_systems
+from reticent.errors import ReticentError
+from reticent.ledger.entries import Kind
+from reticent.model import NotLookedAt, Place, Setting, Survey
+from reticent.policy.retention import retention
+from reticent.systems.mapfile import Series
+
+
+@dataclass(frozen=True)
+class Found:
+    """One series of one system as it stands."""
+
+    system: str
+    series: Series
+    place: str
+    survey: Survey
+
+
+@dataclass
+class Inventory:
+    """Everything `find` found. ``unreachable``: systems that could not be opened, with the error."""
+
+    library: str
+    generated: datetime
+    found: list[Found] = field(default_factory=list)
+    settings: list[Setting] = field(default_factory=list)
+    unmapped: list[tuple[str, Place]] = field(default_factory=list)
+    refused: list[tuple[str, str, str]] = field(default_factory=list)
+    not_looked_at: list[NotLookedAt] = field(default_factory=list)
+    notes: list[tuple[str, str]] = field(default_factory=list)
+    unreachable: list[tuple[str, ReticentError]] = field(default_factory=list)
+
+    @property
+    def weak(self) -> list[Found]:
+        """Series of pseudonyms that can be undone."""
+        return [found for found in self.found if found.series.weak and found.survey.ties]
+
+    @property
+    def exit_code(self) -> int:
+        """0 if nothing is due, unmapped, weak or refused; 3 if a system could not be opened."""
+        if self.unreachable:
+            return 3
+        due = any(found.survey.due for found in self.found)
+        return int(due or bool(self.unmapped or self.refused or self.weak))
+
+    def document(self) -> dict[str, Any]:
+        """Return the inventory as JSON content."""
+        return {
+            "library": self.library,
+            "generated": self.generated.isoformat(),
+            "series": [_series(found) for found in self.found],
+            "settings": [asdict(setting) for setting in self.settings],
+            "unmapped": [_unmapped(system, place) for system, place in self.unmapped],
+            "weak_pseudonyms": [
+                {"system": w.system, "place": w.place, "rows": w.survey.ties, "why": w.series.weak} for w in self.weak
+            ],
+            "refused": [{"system": s, "series": series, "why": why} for s, series, why in self.refused],
+            "notes": [{"system": system, "note": note} for system, note in self.notes],
+            "not_looked_at": [asdict(place) for place in self.not_looked_at],
+        }
+
+
+def _unmapped(system: str, place: Place) -> Mapping[str, Any]:
+    return {"system": system, "place": place.name, "columns": list(place.columns), "why": place.why}
+
+
+def _series(found: Found) -> dict[str, Any]:
+    survey, series = found.survey, found.series
+    return {
+        "system": found.system,
+        "series": series.id,
+        "title": series.title,
+        "record_class": series.record_class.value,
+        "place": found.place,
+        "ties": survey.ties,
+        "open": survey.open,
+        "within_retention": survey.within_retention,
+        "due": survey.due,
+        "withheld": dict(survey.withheld),
+        "oldest": survey.oldest.date().isoformat() if survey.oldest else None,
+        "newest": survey.newest.date().isoformat() if survey.newest else None,
+    }
+
+
+def find(opened: Opened, progress: Progress) -> Inventory:
+    """Count every series of every system. Counts and dates only; no identifier leaves a store."""
+    inventory = Inventory(opened.site.library.name, opened.clock.now())
+    for system in open_systems(opened.site):
+        if isinstance(system, NotLookedAt):
+            inventory.not_looked_at.append(system)
+        elif isinstance(system, tuple):
+            inventory.unreachable.append(system)
+            inventory.not_looked_at.append(NotLookedAt(system[0], "everything", system[1].what))
+        else:
+            _survey(opened, system, inventory, progress)
+    due = sum(found.survey.due for found in inventory.found)
+    ties = sum(found.survey.ties for found in inventory.found)
+    opened.record(
+        Kind.FIND_RUN,
+        f"find {inventory.generated.isoformat()}",
+        site=opened.site.fingerprint(),
+        systems=len(opened.site.systems),
+        places=len(inventory.found),
+        not_looked_at=len(inventory.not_looked_at),
+        ties=ties,
+        due=due,
+    )
+    return inventory
+
+
+def _survey(opened: Opened, system: OpenSystem, inventory: Inventory, progress: Progress) -> None:
+    finder = system.finder
+    now = finder.now()
+    here = finder.database.fit.here(system.loaded)
+    for number, series in enumerate(here):
+        progress(f"{system.name}: {series.title}", number, len(here))
+        kept = retention(opened.site, system.name, series.id, series.retention_key)
+        cutoff = None if kept.length is None else now - kept.length
+        survey = finder.survey(series.id, cutoff, kept.source)
+        inventory.found.append(Found(system.name, series, finder.place(series), survey))
+    progress(f"{system.name}: settings", len(here), len(here))
+    inventory.settings += finder.settings()
+    inventory.unmapped += [(system.name, place) for place in finder.places() if not place.mapped]
+    inventory.refused += [(system.name, name, why) for name, why in finder.database.fit.refused.items()]
+    inventory.notes += [(system.name, note) for note in finder.database.notes]
+    inventory.not_looked_at += finder.not_looked_at()

@@ -1,0 +1,159 @@
+"""Opens what an act needs: site, state, ledger, and each system by its own accounts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+from reticent.errors import ConfigurationError, ReticentError, SystemRefused
+from reticent.keyring.folder import Folder
+from reticent.keyring.signing import LedgerKey
+from reticent.ledger.entries import Actor, Kind, hour
+from reticent.ledger.log import Log
+from reticent.model import NotLookedAt
+from reticent.ports import Clock
+from reticent.site import Site, System, read_site
+from reticent.state.armings import Armings
+from reticent.state.book import Book
+from reticent.state.database import open_state
+from reticent.state.hold_book import StoredHolds
+from reticent.stores.sql.finder import SqlFinder
+from reticent.stores.sql.severer import SqlSeverer
+from reticent.systems.load import kinds, load_map, shipped, withdrawn
+from reticent.systems.mapfile import Map
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how far it is, and how far it goes (0: not known)."""
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """Return the time now, in UTC."""
+        return datetime.now(UTC)
+
+
+@dataclass
+class Opened:
+    """A site with its state and its ledger, for one act."""
+
+    site: Site
+    clock: Clock
+
+    @cached_property
+    def _engine(self) -> object:
+        return open_state(self.site)
+
+    @cached_property
+    def book(self) -> Book:
+        """What Reticent remembers."""
+        book = Book(self._engine)  # type: ignore[arg-type]
+        book.watch_clock(self.clock.now())
+        return book
+
+    @cached_property
+    def armings(self) -> Armings:
+        """Which series are armed."""
+        return Armings(self._engine)  # type: ignore[arg-type]
+
+    @cached_property
+    def holds(self) -> StoredHolds:
+        """The holds in force."""
+        return StoredHolds(self._engine, self.clock)  # type: ignore[arg-type]
+
+    @property
+    def origin(self) -> str:
+        """The ledger's name."""
+        return f"{re.sub(r'[^a-z0-9]+', '-', self.site.library.name.lower()).strip('-') or 'library'}/ledger/1"
+
+    @property
+    def ledger_path(self) -> Path:
+        """The ledger's file."""
+        return self.site.state_path / "ledger.sqlite"
+
+    @cached_property
+    def keys(self) -> Folder:
+        """The key folder, made on first use."""
+        return Folder.create(self.site.keys_path, self.site.state_path)
+
+    def ledger_key(self) -> LedgerKey:
+        """Return the ledger's signing key, made with the ledger."""
+        if not self.ledger_path.exists():
+            return LedgerKey.create(self.keys, self.origin)
+        return LedgerKey.load(self.keys, self.origin)
+
+    def record(self, kind: Kind, once: str, actor: Actor = Actor.OPERATOR, **fields: object) -> Mapping[str, object]:
+        """Append one act to the ledger, once per id, and sign the new head; return index, size, root."""
+        _ = self.book
+        key = self.ledger_key()
+        names = {*self.site.systems, *(s for name in self.site.systems for s in _series_names(self.site.systems[name]))}
+        make = Log.open if self.ledger_path.exists() else Log.create
+        with make(self.ledger_path, self.origin, names=names) as log:
+            entry = {"kind": kind, "hour": hour(self.clock.now()), "actor": actor, **fields}
+            index = log.append([entry], once=once)[0]
+            log.checkpoint(key)
+            return {"index": index, "size": log.size, "root": log.root(log.size).hex()}
+
+
+def _series_names(system: System) -> Iterator[str]:
+    if system.kind in kinds():
+        yield from (series.id for series in shipped(system.kind).series)
+
+
+def open_site(file: Path, clock: Clock | None = None) -> Opened:
+    """Read a site file; nothing is opened until an act asks for it."""
+    return Opened(read_site(file), clock or SystemClock())
+
+
+@dataclass
+class OpenSystem:
+    """One system, seen through its map."""
+
+    name: str
+    loaded: Map
+    finder: SqlFinder
+    site: Site
+
+    def severer(self) -> SqlSeverer:
+        """Return the severer, by its own account."""
+        return SqlSeverer(self.site, self.finder.database)
+
+
+def map_of(site: Site, name: str) -> Map:
+    """Return the map of a system. Raises SystemRefused if it was withdrawn."""
+    system = site.systems[name]
+    loaded = load_map(site.folder / system.map) if system.map else shipped(system.kind)
+    if why := withdrawn().get(loaded.digest):
+        raise SystemRefused(
+            f"The map of {name} was withdrawn: {why}",
+            where=f"map digest {loaded.digest}",
+            do="Install a newer Reticent; docs/how-to/rehearse-on-a-test-koha.md says what to do about past runs.",
+        )
+    return loaded
+
+
+def open_systems(site: Site) -> Iterator[OpenSystem | NotLookedAt | tuple[str, ReticentError]]:
+    """Yield every system of the site: opened, declared (not looked at), or with what kept it shut."""
+    for name, system in site.systems.items():
+        if system.kind == "declared":
+            yield _declared(name, system)
+            continue
+        try:
+            loaded = map_of(site, name)
+            yield OpenSystem(name, loaded, SqlFinder(site, name, loaded), site)
+        except ConfigurationError:
+            raise
+        except ReticentError as error:
+            yield (name, error)
+
+
+def _declared(name: str, system: System) -> NotLookedAt:
+    classes = ", ".join(system.classes) or "its records"
+    said = f"; declared: {system.retention}" if system.retention else ""
+    attested = f", attested {system.attested}" if system.attested else ", not attested"
+    return NotLookedAt(name, classes, f"cannot be reached{said}{attested}")
