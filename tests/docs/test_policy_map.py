@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import pytest
 
+from reticent.model import RecordClass
+
 ROOT = Path(__file__).parents[2]
 STATES = {"kept", "partly", "not yet", "for people"}
 AUTHORITIES = {"policy text", "guidelines and procedures", "checklists", "statute", "ours"}
@@ -75,6 +77,22 @@ def test_guarantees_are_numbered_and_name_tests_that_exist() -> None:
         tests = CODE.findall(row[2])
         assert tests or row[2] == "not yet", row[0]
         assert not [fault(test) for test in tests if fault(test)], row[0]
+
+
+@pytest.mark.parametrize(
+    ("way", "classes"),
+    [
+        ("sought", "search reference hold_request suggestion"),  # R5
+        ("consulted", "access activity_log"),  # R6, and the three below
+        ("borrowed", "circulation interlibrary_loan digital_lending"),
+        ("acquired", "print"),
+        ("transmitted", "network notice"),
+        ("facilities", "computer_session network print facility program surveillance"),  # R12
+        ("anything else", "unclassified"),  # R11
+    ],
+)
+def test_every_way_of_using_has_a_record_class(way: str, classes: str) -> None:
+    assert set(classes.split()) <= set(RecordClass), way
 
 
 def test_non_guarantees_are_numbered() -> None:

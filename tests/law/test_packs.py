@@ -84,6 +84,10 @@ def test_standing_moves_with_time_and_with_the_file() -> None:
     assert each.standing(TODAY, Confirmation("0" * 64, TODAY)) is Standing.UNCONFIRMED
     assert each.standing(TODAY - timedelta(days=1), word) is Standing.UNCONFIRMED, "a clock set back"
     assert each.standing(each.review_by + timedelta(days=1), word) is Standing.EXPIRED
+    early = Confirmation(each.digest, date(2020, 1, 1))
+    assert each.standing(each.compiled - timedelta(days=1), early) is Standing.UNCONFIRMED, (
+        "before it was written"
+    )
     old = each.model_copy(update={"review_by": date(2030, 1, 1)})
     assert old.standing(TODAY + timedelta(days=367), word) is Standing.EXPIRED
 
@@ -106,6 +110,7 @@ def edited(tmp_path: Path, old: str, new: str, jurisdiction: str = "US-WI") -> P
         ("age_below = 16", 'age_below = "16"', "age_below"),
         ("age_below = 16", "age_blow = 16", "did you mean 'age_below'?"),
         ('to = ["guardian"]', 'to = ["guardian", "law_enforcement"]', "equal protection"),
+        ('to = ["law_enforcement"]\n', "", "whom it is owed to"),
         ('record_classes = ["surveillance"]', 'record_classes = ["religion"]', "record_classes"),
         ('kind = "statute"', 'kind = "statute"\nnationality = "any"', "unknown key 'nationality'"),
         ('cite = "Wis. Stat. 43.30"', 'cite = ""', "cite"),

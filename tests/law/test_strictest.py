@@ -131,6 +131,10 @@ def test_the_library_can_only_be_stricter() -> None:
             demand, each, TODAY, library=Ground("library", MAY, "rule", ""), confirmation=word
         ).outcome
         assert loose is alone
+        forced = strictest(
+            demand, each, TODAY, library=Ground("possible duty", MUST, "rule", ""), confirmation=word
+        )
+        assert forced.outcome is alone, "only a statute makes a duty"
         if alone is MAY:
             strict = strictest(
                 demand, each, TODAY, library=Ground("library", MUST_NOT, "rule", ""), confirmation=word

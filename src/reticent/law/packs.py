@@ -126,9 +126,11 @@ class Rule(_Data):
     clock: Clock | None = None
 
     @model_validator(mode="after")
-    def _age_only_for_guardians(self) -> Self:
+    def _bounded(self) -> Self:
         if self.age_below is not None and self.to != (Party.GUARDIAN,):
             raise ValueError("an age limit may stand only in a rule to the guardian (equal protection)")
+        if self.effect is Effect.MUST and not self.to:
+            raise ValueError("a duty must name whom it is owed to")
         return self
 
 
@@ -175,7 +177,9 @@ class Pack(_Data):
         """Say what the pack may be relied on for; a changed file or a clock set back is unconfirmed."""
         if today > self.review_by:
             return Standing.EXPIRED
-        if confirmation is None or confirmation.digest != self.digest or confirmation.on > today:
+        if confirmation is None or confirmation.digest != self.digest:
+            return Standing.UNCONFIRMED
+        if today < max(self.compiled, confirmation.on):
             return Standing.UNCONFIRMED
         if (today - confirmation.on).days > LIFETIME_DAYS:
             return Standing.EXPIRED

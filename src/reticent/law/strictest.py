@@ -130,12 +130,11 @@ def strictest(
     """Answer one demand. ``library`` is the library's own rule, which may be stricter, never looser."""
     standing = pack.standing(today, confirmation)
     rules = _matching(demand, pack)
-    grounds = [_policy(demand), *(_statute(demand, pack, standing, rules))]
-    if library is not None:
-        grounds.append(library)
+    statute = _statute(demand, pack, standing, rules)
+    own = [_policy(demand)] if library is None else [_policy(demand), library]
     return Answer(
-        outcome=_combine(demand, grounds),
-        grounds=tuple(grounds),
+        outcome=_combine(demand, statute, own),
+        grounds=(*own, *statute),
         standing=standing,
         reading=pack.reading,
         findings=_all(rule.findings for rule in rules),
@@ -224,14 +223,15 @@ def _age_settled(demand: Demand, rule: Rule) -> bool:
     return rule.age_below is not None and demand.subject_age is not None
 
 
-def _combine(demand: Demand, grounds: Sequence[Ground]) -> Outcome:
-    outcomes = {ground.outcome for ground in grounds}
+def _combine(demand: Demand, statute: Sequence[Ground], own: Sequence[Ground]) -> Outcome:
+    """Combine what the statute says with policy and the library's rule. Only a statute makes a duty."""
     if demand.instrument in COMPULSORY:
         return Outcome.NEEDS_COUNSEL
-    if Outcome.MUST in outcomes:
+    if any(ground.outcome is Outcome.MUST for ground in statute):
         return Outcome.MUST
-    if any(ground.source == "possible duty" for ground in grounds):
+    if any(ground.source == "possible duty" for ground in statute):
         return Outcome.NEEDS_COUNSEL
+    outcomes = {ground.outcome for ground in (*statute, *own)}
     for strict in (Outcome.MUST_NOT, Outcome.NEEDS_COUNSEL):
         if strict in outcomes:
             return strict
