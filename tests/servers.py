@@ -67,9 +67,7 @@ class Server:
         signal_with_us = "SIGTERM" if self.kind == "mariadb" else "SIGINT"
         command = ["setpriv", *_as(self.account), "--pdeathsig", signal_with_us, *self.command]
         with (self.home / "server.out").open("ab") as out:
-            self.process = subprocess.Popen(
-                command, stdout=out, stderr=out, cwd=self.home, start_new_session=True
-            )
+            self.process = subprocess.Popen(command, stdout=out, stderr=out, cwd=self.home, start_new_session=True)
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -102,15 +100,11 @@ class Server:
     def _connect(self) -> pymysql.Connection | psycopg.Connection:
         if self.kind == "mariadb":
             return pymysql.connect(host="127.0.0.1", port=self.port, user="root", autocommit=True)
-        return psycopg.connect(
-            f"host=127.0.0.1 port={self.port} user=postgres dbname=postgres", autocommit=True
-        )
+        return psycopg.connect(f"host=127.0.0.1 port={self.port} user=postgres dbname=postgres", autocommit=True)
 
 
 @contextmanager
-def mariadb(
-    *, general_log: bool = False, slow_log: bool = False, options: Sequence[str] = ()
-) -> Iterator[Server]:
+def mariadb(*, general_log: bool = False, slow_log: bool = False, options: Sequence[str] = ()) -> Iterator[Server]:
     """Start a private MariaDB, with logs of every statement when asked (paths on the Server).
 
     ``options`` are further ``mariadbd`` arguments; they win over the small defaults. Commits are
@@ -145,9 +139,7 @@ def mariadb(
 
 
 @contextmanager
-def postgresql(
-    *, general_log: bool = False, slow_log: bool = False, options: Sequence[str] = ()
-) -> Iterator[Server]:
+def postgresql(*, general_log: bool = False, slow_log: bool = False, options: Sequence[str] = ()) -> Iterator[Server]:
     """Start a private PostgreSQL; ``options`` are ``name=value`` settings.
 
     PostgreSQL has one log: ``general_log`` writes every statement to it, ``slow_log`` every statement

@@ -5,20 +5,19 @@ Settings are described in docs/reference/reticent-toml.md; a test fails if one i
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import os
 import re
 from datetime import date, time, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from reticent.errors import ConfigurationError
 from reticent.model import RecordClass
-from reticent.tomlfile import TomlFile, load
+from reticent.tomlfile import TomlFile, check, load, nearest
 
 SEARCHED = (Path("reticent.toml"), Path("/etc/reticent/reticent.toml"))
 EXTRA_RETENTION = ("last_borrower", "refund_window")
@@ -131,10 +130,9 @@ class Sever(Strict):
 
 
 class Statistics(Strict):
-    """How the library counts: which item types and collections belong to which group."""
+    """How the library counts: which of its item types belong to which group of a form."""
 
-    groups: dict[str, dict[str, tuple[str, ...]]] = {}
-    active_borrowers: bool = False
+    item_types: dict[str, tuple[str, ...]] = {}
 
 
 class Site(Strict):
@@ -220,14 +218,13 @@ def find_file(given: Path | None) -> Path:
 
 def read_site(path: Path) -> Site:
     """Read and check a site file. Raises ConfigurationError naming file and line."""
-    source = load(path)
-    content = {**source.data, "folder": path.resolve().parent, "file": path}
-    try:
-        site = Site.model_validate(content)
-    except ValidationError as error:
-        raise _refused(source, error) from None
+    source = load(path, _DO)
+    site = check(source, Site, _DO, folder=path.resolve().parent, file=path)
     _check(site, source)
     return site
+
+
+_DO = "Correct it; docs/reference/reticent-toml.md describes every setting."
 
 
 def _check(site: Site, source: TomlFile) -> None:
@@ -253,45 +250,7 @@ def _known_series_key(site: Site, source: TomlFile, table: str, key: str) -> Non
     if key in allowed or key.partition(".")[0] in site.systems:
         return
     raise ConfigurationError(
-        f'"{key}" is not a record class{_nearest(key, allowed)}.',
+        f"{key!r} is not a record class{nearest(key, allowed)}.",
         where=source.where(table, key),
         do=f'Use one of: {", ".join(allowed)}; or "system.series".',
     )
-
-
-def _nearest(key: str, allowed: list[str]) -> str:
-    close = difflib.get_close_matches(key, allowed, n=1, cutoff=0.5)
-    return f'; did you mean "{close[0]}"?' if close else ""
-
-
-def _refused(source: TomlFile, error: ValidationError) -> ConfigurationError:
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    place = tuple(part for part in first["loc"] if part != "[key]")
-    name = ".".join(str(part) for part in place)
-    if first["type"] == "extra_forbidden":
-        allowed = _allowed(place)
-        what = f'"{name}" is not a setting{_nearest(str(place[-1]), allowed)}.'
-        do = f"Known here: {', '.join(allowed)}."
-    elif first["type"] == "missing":
-        what, do = f'"{name}" is missing.', "Add it; docs/reference/reticent-toml.md shows how."
-    else:
-        what = f"{name}: {first['msg'].removeprefix('Value error, ')}."
-        do = "Correct it; docs/reference/reticent-toml.md shows how."
-    return ConfigurationError(what, where=source.where(*place), do=do)
-
-
-def _allowed(place: tuple[Any, ...]) -> list[str]:
-    sections: dict[tuple[str, ...], type[BaseModel]] = {
-        ("library",): Library,
-        ("state",): State,
-        ("sever",): Sever,
-        ("statistics",): Statistics,
-    }
-    if place[0] == "systems" and len(place) > 3:
-        return list(Accounts.model_fields)
-    if place[0] == "systems" and len(place) == 3:
-        return list(System.model_fields)
-    if place[0] == "officers" and len(place) == 3:
-        return list(Officer.model_fields)
-    model = sections.get(tuple(map(str, place[:-1])), Site)
-    return [name for name in model.model_fields if name not in ("folder", "file")]

@@ -1,85 +1,163 @@
-"""TOML files whose every value knows its line, so that every message can name file and line."""
+"""TOML files checked into models; every complaint names the file and the line.
+
+``tomllib`` forgets where a value stood, so the lines are found by a second, shallow pass over the
+text: table headers and keys at the start of a line. That pass only ever feeds messages.
+"""
 
 from __future__ import annotations
 
+import difflib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from reticent.errors import ConfigurationError
 
-Keys = tuple[str | int, ...]
+Model = TypeVar("Model", bound=BaseModel)
+Location = tuple[str | int, ...]
 
-_HEADER = re.compile(r"^\s*(\[\[?)\s*(.+?)\s*\]\]?\s*(?:#.*)?$")
-_ASSIGN = re.compile(r"""^\s*((?:"[^"]*"|'[^']*'|[\w-]+)(?:\s*\.\s*(?:"[^"]*"|'[^']*'|[\w-]+))*)\s*=""")
-_PART = re.compile(r"""\s*("[^"]*"|'[^']*'|[^.\s]+)\s*\.?""")
+_NAME = r"""(?:"[^"]*"|'[^']*'|[\w-]+)"""
+_DOTTED = rf"{_NAME}(?:\s*\.\s*{_NAME})*"
+_HEADER = re.compile(rf"\s*(\[\[?)\s*({_DOTTED})\s*\]\]?")
+_KEY = re.compile(rf"\s*({_DOTTED})\s*=")
+_PART = re.compile(_NAME)
+_AT_LINE = re.compile(r"line (\d+)")
 
 
 @dataclass(frozen=True)
 class TomlFile:
-    """A parsed file: ``data`` as tomllib gives it, and where each key stands."""
+    """A parsed file: ``data`` as tomllib gives it, and the line of each table and key, from 1."""
 
     path: Path
     data: Mapping[str, Any]
-    lines: Mapping[Keys, int]
+    lines: Mapping[Location, int]
 
-    def where(self, *keys: str | int) -> str:
-        """Return ``file:line`` of a key, or of its nearest enclosing table."""
-        for end in range(len(keys), 0, -1):
-            if keys[:end] in self.lines:
-                return f"{self.path}:{self.lines[keys[:end]]}"
-        return str(self.path)
+    def where(self, *location: str | int) -> str:
+        """Return ``file:line`` of the nearest enclosing thing that has a line."""
+        return f"{self.path}:{line(self.lines, location)}"
 
 
-def load(path: Path) -> TomlFile:
-    """Read a TOML file. Raises ConfigurationError naming the line if it is not TOML."""
+def load(path: Path, do: str) -> TomlFile:
+    """Read a TOML file; ``do`` is said to whoever must mend it. Raises ConfigurationError."""
+    text = _text(path, do)
+    return TomlFile(path, _parsed(text, path, do), lines_of(text))
+
+
+def read(path: Path, model: type[Model], do: str) -> Model:
+    """Read and check one TOML file. Raises ConfigurationError naming every fault with its line."""
+    return check(load(path, do), model, do)
+
+
+def check(source: TomlFile, model: type[Model], do: str, **more: object) -> Model:
+    """Check a file against a model, with ``more`` keys the file does not hold.
+
+    Unknown keys are named with the nearest right one. Raises ConfigurationError.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
-        return TomlFile(path, tomllib.loads(text), _lines(text))
-    except OSError as error:
-        raise ConfigurationError(
-            "The file cannot be read.", where=str(path), do=f"Check that it exists and may be read ({error.strerror})."
-        ) from None
-    except UnicodeDecodeError:
-        raise ConfigurationError("The file is not UTF-8 text.", where=str(path), do="Save it as UTF-8.") from None
-    except tomllib.TOMLDecodeError as error:
-        place = re.search(r"line (\d+)", str(error))
-        raise ConfigurationError(
-            "The file is not valid TOML.",
-            where=f"{path}:{place[1]}" if place else str(path),
-            do="Look for a missing quote, bracket or equals sign on that line or the one before it.",
-        ) from None
+        return model.model_validate({**source.data, **more})
+    except ValidationError as error:
+        faults = sorted((line(source.lines, e["loc"]), _fault(e, model)) for e in error.errors(include_url=False))
+        what = "\n".join(f"{source.path.name}, line {number}: {fault}." for number, fault in faults)
+        raise ConfigurationError(what, where=f"{source.path}:{faults[0][0]}", do=do) from None
 
 
-def _lines(text: str) -> dict[Keys, int]:
-    found: dict[Keys, int] = {}
-    counts: dict[tuple[str, ...], int] = {}
-    table: Keys = ()
-    for number, line in enumerate(text.splitlines(), start=1):
-        if header := _HEADER.match(line):
-            names = _split(header[2])
-            table = _enter(names, header[1] == "[[", counts)
-            found.setdefault(table, number)
-        elif assign := _ASSIGN.match(line):
-            keys = _split(assign[1])
-            for end in range(1, len(keys) + 1):
-                found.setdefault(table + keys[:end], number)
+def lines_of(text: str) -> Mapping[Location, int]:
+    """Return where each table and key of a TOML text begins: ``{("rule", 0, "effect"): 14}``.
+
+    Lines count from 1; items of an array of tables count from 0. What stands inside an inline table
+    is found at the line of its outermost key.
+    """
+    found: dict[Location, int] = {}
+    counts: dict[Location, int] = {}
+    prefix: Location = ()
+    quoted = False
+    for number, content in enumerate(text.splitlines(), start=1):
+        was_quoted = quoted
+        quoted ^= content.count('"""') % 2 == 1
+        if was_quoted:
+            continue
+        if header := _HEADER.match(content):
+            prefix = _prefix(_parts(header[2]), header[1] == "[[", counts)
+            found.setdefault(prefix, number)
+        elif key := _KEY.match(content):
+            parts = _parts(key[1])
+            for end in range(1, len(parts) + 1):
+                found.setdefault(prefix + parts[:end], number)
     return found
 
 
-def _enter(names: tuple[str, ...], is_array: bool, counts: dict[tuple[str, ...], int]) -> Keys:
-    if is_array:
-        counts[names] = counts.get(names, -1) + 1
-    keys: list[str | int] = []
-    for end, name in enumerate(names, start=1):
-        keys.append(name)
-        if names[:end] in counts:
-            keys.append(counts[names[:end]])
-    return tuple(keys)
-
-
-def _split(dotted: str) -> tuple[str, ...]:
+def _parts(dotted: str) -> Location:
     return tuple(part.strip("\"'") for part in _PART.findall(dotted))
+
+
+def _prefix(parts: Location, is_array: bool, counts: dict[Location, int]) -> Location:
+    """Turn a header into a location; an array's later tables get the next number."""
+    if is_array:
+        counts[parts] = counts.get(parts, -1) + 1
+    location: list[str | int] = []
+    for depth, part in enumerate(parts, start=1):
+        location.append(part)
+        if (count := counts.get(parts[:depth])) is not None:
+            location.append(count)
+    return tuple(location)
+
+
+def line(lines: Mapping[Location, int], location: Location) -> int:
+    """Return the line of the nearest enclosing thing that has one; 1 when nothing has."""
+    for length in range(len(location), 0, -1):
+        if location[:length] in lines:
+            return lines[location[:length]]
+    return 1
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return "; did you mean ...?" with the nearest known word, or ""."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _text(path: Path, do: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise ConfigurationError(f"{path.name} cannot be read as UTF-8 text.", where=str(path), do=do) from None
+
+
+def _parsed(text: str, path: Path, do: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        at = _AT_LINE.search(str(error))
+        number = at[1] if at else str(len(text.splitlines()))
+        what = f"{path.name}, line {number}: this is not TOML."
+        raise ConfigurationError(what, where=f"{path}:{number}", do=do) from None
+
+
+def _fault(error: Any, model: type[BaseModel]) -> str:
+    """Say one fault in a sentence: which key, what is wrong."""
+    name = ".".join(str(part) for part in error["loc"] if part != "[key]") or "the file"
+    if error["type"] == "extra_forbidden":
+        return f"unknown key {name!r}{nearest(str(error['loc'][-1]), _keys(model))}"
+    if error["type"] == "missing":
+        return f"{name} is missing"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{name}: {message[:1].lower()}{message[1:]}"
+
+
+def _keys(model: type[BaseModel]) -> Iterable[str]:
+    """Return the keys of a model and of the models inside it."""
+    seen: set[str] = set()
+    todo: list[Any] = [model]
+    while todo:
+        each = todo.pop()
+        if inside := getattr(each, "__args__", ()):
+            todo.extend(inside)
+        elif isinstance(each, type) and issubclass(each, BaseModel):
+            seen.update(each.model_fields)
+            todo.extend(info.annotation for info in each.model_fields.values())
+    return sorted(seen)

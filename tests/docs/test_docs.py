@@ -101,9 +101,7 @@ def test_every_record_class_and_disposition_is_explained() -> None:
 
 
 def test_every_exit_code_is_explained() -> None:
-    kinds = [
-        each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, ReticentError)
-    ]
+    kinds = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, ReticentError)]
     assert len(kinds) > 5
     assert {str(each.exit_code) for each in kinds} | {"0", "1"} == listed("exit-codes.md") - {"code", "---"}
 

@@ -40,9 +40,7 @@ def fault(test: str) -> str:
     path, _, function = test.partition("::")
     if not (ROOT / path).is_file():
         return f"{path} is not there"
-    found = re.search(
-        rf"^\s*def {re.escape(function)}\(", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE
-    )
+    found = re.search(rf"^\s*def {re.escape(function)}\(", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)
     return "" if not function or found else f"{function} is not in {path}"
 
 
@@ -62,9 +60,7 @@ def test_row_names_only_what_exists(row: Row) -> None:
         assert not fault(test)
 
 
-@pytest.mark.parametrize(
-    "row", [row for row in ROWS if row.state in ("kept", "partly")], ids=lambda row: row.id
-)
+@pytest.mark.parametrize("row", [row for row in ROWS if row.state in ("kept", "partly")], ids=lambda row: row.id)
 def test_what_is_called_kept_names_module_and_test(row: Row) -> None:
     assert any((ROOT / "src" / "reticent" / module).is_file() for module in CODE.findall(row.module))
     assert CODE.findall(row.test)

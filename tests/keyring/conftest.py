@@ -17,9 +17,7 @@ def ssh_keys(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     def key(person: str, kind: str = "ed25519") -> Path:
         path = folder / f"{person}-{kind}"
         if not path.exists():
-            subprocess.run(
-                ["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", person, "-f", str(path)], check=True
-            )
+            subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", person, "-f", str(path)], check=True)
         return path
 
     return key

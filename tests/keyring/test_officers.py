@@ -43,9 +43,7 @@ def test_statement_refuses_all_but_named_digests(kind: str, digests: dict[str, s
 
 
 @given(
-    st.dictionaries(
-        st.from_regex(r"[a-z][a-z_]{0,9}", fullmatch=True), st.sampled_from(["a" * 64, DIGEST]), min_size=1
-    )
+    st.dictionaries(st.from_regex(r"[a-z][a-z_]{0,9}", fullmatch=True), st.sampled_from(["a" * 64, DIGEST]), min_size=1)
 )
 def test_different_statements_have_different_bytes(digests: dict[str, str]) -> None:
     lines = statement("sever", digests).decode().splitlines()[2:]
@@ -78,9 +76,7 @@ def test_signature_for_another_namespace_is_refused(ssh_keys: Keys) -> None:
         verify(public(key), MESSAGE, sign(key, MESSAGE, namespace="git"))
 
 
-@pytest.mark.parametrize(
-    "signature", ["", "hello", "\x00\udcff", "-----BEGIN SSH SIGNATURE-----\n", "A" * 20_000]
-)
+@pytest.mark.parametrize("signature", ["", "hello", "\x00\udcff", "-----BEGIN SSH SIGNATURE-----\n", "A" * 20_000])
 def test_nonsense_signature_is_refused(ssh_keys: Keys, signature: str) -> None:
     with pytest.raises(EvidenceBroken):
         verify(public(ssh_keys("custodian")), MESSAGE, signature)
@@ -148,9 +144,7 @@ def test_ssh_keygen_that_hangs_leaves_the_signature_unchecked(
 
 def test_fingerprint_is_the_one_ssh_keygen_prints(ssh_keys: Keys) -> None:
     key = ssh_keys("custodian")
-    shown = subprocess.run(
-        ["ssh-keygen", "-l", "-f", str(key) + ".pub"], capture_output=True, check=True, text=True
-    )
+    shown = subprocess.run(["ssh-keygen", "-l", "-f", str(key) + ".pub"], capture_output=True, check=True, text=True)
     assert fingerprint(public(key)) == shown.stdout.split()[1]
 
 

@@ -85,9 +85,7 @@ def test_standing_moves_with_time_and_with_the_file() -> None:
     assert each.standing(TODAY - timedelta(days=1), word) is Standing.UNCONFIRMED, "a clock set back"
     assert each.standing(each.review_by + timedelta(days=1), word) is Standing.EXPIRED
     early = Confirmation(each.digest, date(2020, 1, 1))
-    assert each.standing(each.compiled - timedelta(days=1), early) is Standing.UNCONFIRMED, (
-        "before it was written"
-    )
+    assert each.standing(each.compiled - timedelta(days=1), early) is Standing.UNCONFIRMED, "before it was written"
     old = each.model_copy(update={"review_by": date(2030, 1, 1)})
     assert old.standing(TODAY + timedelta(days=367), word) is Standing.EXPIRED
 

@@ -84,9 +84,7 @@ def test_decision_table(
 def every_demand() -> list[tuple[Pack, Demand]]:
     kinds = (LOANS, RecordClass.SURVEILLANCE)
     parts = product(PACKS.values(), Party, Instrument, kinds, ("public", "public school"), (None, 12, 40))
-    return [
-        (each, Demand(party, paper, kind, library, age)) for each, party, paper, kind, library, age in parts
-    ]
+    return [(each, Demand(party, paper, kind, library, age)) for each, party, paper, kind, library, age in parts]
 
 
 def test_an_unconfirmed_or_expired_pack_never_permits_an_outsider() -> None:
@@ -127,18 +125,12 @@ def test_the_library_can_only_be_stricter() -> None:
     for each, demand in every_demand():
         word = Confirmation(each.digest, TODAY)
         alone = strictest(demand, each, TODAY, confirmation=word).outcome
-        loose = strictest(
-            demand, each, TODAY, library=Ground("library", MAY, "rule", ""), confirmation=word
-        ).outcome
+        loose = strictest(demand, each, TODAY, library=Ground("library", MAY, "rule", ""), confirmation=word).outcome
         assert loose is alone
-        forced = strictest(
-            demand, each, TODAY, library=Ground("possible duty", MUST, "rule", ""), confirmation=word
-        )
+        forced = strictest(demand, each, TODAY, library=Ground("possible duty", MUST, "rule", ""), confirmation=word)
         assert forced.outcome is alone, "only a statute makes a duty"
         if alone is MAY:
-            strict = strictest(
-                demand, each, TODAY, library=Ground("library", MUST_NOT, "rule", ""), confirmation=word
-            )
+            strict = strictest(demand, each, TODAY, library=Ground("library", MUST_NOT, "rule", ""), confirmation=word)
             assert strict.outcome is MUST_NOT
 
 
@@ -169,9 +161,7 @@ def test_clock_and_findings_travel_with_the_answer() -> None:
 
 def test_surveillance_duty_of_wisconsin_reaches_video_only() -> None:
     """R46."""
-    video = ask(
-        "WI", "law_enforcement", "informal_request", confirmed=True, record_class=RecordClass.SURVEILLANCE
-    )
+    video = ask("WI", "law_enforcement", "informal_request", confirmed=True, record_class=RecordClass.SURVEILLANCE)
     assert (video.outcome, video.fields) == (MUST, ("surveillance",))
     assert ask("WI", "law_enforcement", "informal_request", confirmed=True).outcome is MUST_NOT
 

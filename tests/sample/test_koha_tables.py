@@ -87,9 +87,7 @@ def test_a_plain_update_resets_the_timestamp_on_mariadb(mariadb: Server, fresh_d
     engine.dispose()
 
 
-def test_an_open_loan_blocks_the_deletion_of_its_patron_on_mariadb(
-    mariadb: Server, fresh_database: Fresh
-) -> None:
+def test_an_open_loan_blocks_the_deletion_of_its_patron_on_mariadb(mariadb: Server, fresh_database: Fresh) -> None:
     mode = text("SELECT delete_rule FROM information_schema.referential_constraints "
                 "WHERE constraint_schema = DATABASE() AND table_name = 'issues' "
                 "AND referenced_table_name = 'borrowers'")  # fmt: skip

@@ -37,9 +37,7 @@ def test_the_break_between_2023_and_2024() -> None:
     assert ids[2024] - ids[2023] == new
 
 
-@pytest.mark.parametrize(
-    ("form", "year"), [("pls", 2021), ("pls", 2025), ("PLS", 2024), ("arl", 2023), ("", 0)]
-)
+@pytest.mark.parametrize(("form", "year"), [("pls", 2021), ("pls", 2025), ("PLS", 2024), ("arl", 2023), ("", 0)])
 def test_a_form_nobody_read_is_refused_with_what_is_known(form: str, year: int) -> None:
     with pytest.raises(UsageError) as caught:
         programme(form, year)
@@ -128,9 +126,7 @@ def test_definitions_from_memory_are_marked_unverified() -> None:
 def test_no_programme_covers_a_year_twice() -> None:
     covered = [(each.form, year) for each in programmes() for year in each.years]
     assert len(covered) == len(set(covered)) == 8
-    assert {term.measure for each in programmes() for field in each.field for term in field.terms} == set(
-        Measure
-    )
+    assert {term.measure for each in programmes() for field in each.field for term in field.terms} == set(Measure)
 
 
 @pytest.mark.parametrize(

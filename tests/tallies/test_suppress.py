@@ -76,9 +76,7 @@ def test_moving_uses_between_hidden_cells_shows_nothing(cells: dict[str, int], d
         assert suppress(moved) == suppress(cells)
 
 
-@pytest.mark.parametrize(
-    ("size", "top", "limit"), [(1, 20, 3), (2, 40, 4), (2, 60, 11), (3, 24, 4), (4, 13, 3)]
-)
+@pytest.mark.parametrize(("size", "top", "limit"), [(1, 20, 3), (2, 40, 4), (2, 60, 11), (3, 24, 4), (4, 13, 3)])
 def test_nobody_who_knows_the_code_can_work_a_hidden_cell_out(size: int, top: int, limit: int) -> None:
     """Every table with a total up to ``top``, grouped by what is shown: a hidden cell has several values.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -14,7 +14,7 @@ from reticent.keyring.folder import Folder
 from reticent.keyring.signing import LedgerKey
 from reticent.ledger.entries import Actor, Kind, hour
 from reticent.ledger.log import Log
-from reticent.model import NotLookedAt
+from reticent.model import NotLookedAt, Step
 from reticent.ports import Clock
 from reticent.site import Site, System, read_site
 from reticent.state.armings import Armings
@@ -22,9 +22,9 @@ from reticent.state.book import Book
 from reticent.state.database import open_state
 from reticent.state.hold_book import StoredHolds
 from reticent.stores.sql.finder import SqlFinder
-from reticent.stores.sql.severer import SqlSeverer
+from reticent.stores.sql.severer import SqlSeverer, steps_of
 from reticent.systems.load import kinds, load_map, shipped, withdrawn
-from reticent.systems.mapfile import Map
+from reticent.systems.mapfile import Map, Series
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how far it is, and how far it goes (0: not known)."""
@@ -118,6 +118,10 @@ class OpenSystem:
     loaded: Map
     finder: SqlFinder
     site: Site
+
+    def severer_steps(self, series: Series) -> Sequence[Step]:
+        """Return what severing a series does; needs no account."""
+        return steps_of(self.finder.database, series)
 
     def severer(self) -> SqlSeverer:
         """Return the severer, by its own account."""

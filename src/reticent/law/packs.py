@@ -20,8 +20,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, model_validator
 
 from reticent.errors import ConfigurationError
-from reticent.law.located import line, lines_of, read
 from reticent.model import RecordClass
+from reticent.tomlfile import line, lines_of, read
 
 SHIPPED = Path(__file__).parent / "packs"
 LIFETIME_DAYS = 366

@@ -19,8 +19,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, model_validator
 
 from reticent.errors import ConfigurationError
-from reticent.law.located import read
 from reticent.model import RecordClass
+from reticent.tomlfile import read
 
 SHIPPED = Path(__file__).with_name("schedules.toml")
 NONE_APPLIES = "none applies"

@@ -96,9 +96,7 @@ COMPULSORY = SUBPOENAS | {
 }
 """Paper that can carry a duty. A national security letter has no judge, yet only counsel may answer it."""
 
-_COUNSEL_FIRST = (
-    "only a court order on good cause, specific facts and competent jurisdiction; counsel examines it"
-)
+_COUNSEL_FIRST = "only a court order on good cause, specific facts and competent jurisdiction; counsel examines it"
 _BASELINE = {
     Instrument.OWN_REQUEST: (Outcome.MAY, "R2, R50", "a patron may see what is held about them"),
     Instrument.CONSENT: (Outcome.MAY, "R4", "the patron named who may see it"),
@@ -185,15 +183,9 @@ def _statute(demand: Demand, pack: Pack, standing: Standing, rules: Sequence[Rul
         says = "what the statute gives a parent was not read or is not clear"
         return [Ground("possible duty", Outcome.NEEDS_COUNSEL, cite, says)]
     if pack.court_order != "no" and (pack.reading is Reading.READ or standing is Standing.CONFIRMED):
-        return [
-            Ground(
-                "statute", Outcome.MUST_NOT, cite, "the text names its exceptions and this is none of them"
-            )
-        ]
+        return [Ground("statute", Outcome.MUST_NOT, cite, "the text names its exceptions and this is none of them")]
     if standing is not Standing.CONFIRMED:
-        return [
-            Ground("statute", Outcome.NEEDS_COUNSEL, cite, f"no rule was read, and the pack is {standing}")
-        ]
+        return [Ground("statute", Outcome.NEEDS_COUNSEL, cite, f"no rule was read, and the pack is {standing}")]
     return []
 
 
@@ -211,9 +203,7 @@ def _by_rule(demand: Demand, rule: Rule, standing: Standing) -> Ground:
         return Ground("possible duty", Outcome.MUST if settled else Outcome.NEEDS_COUNSEL, rule.cite, says)
     if standing is Standing.CONFIRMED and _age_settled(demand, rule):
         return Ground("statute", Outcome.MAY, rule.cite, "the statute allows it")
-    return Ground(
-        "statute", Outcome.NEEDS_COUNSEL, rule.cite, f"the statute may allow it; the pack is {standing}"
-    )
+    return Ground("statute", Outcome.NEEDS_COUNSEL, rule.cite, f"the statute may allow it; the pack is {standing}")
 
 
 def _age_settled(demand: Demand, rule: Rule) -> bool:

@@ -8,12 +8,10 @@ from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from reticent.errors import ConfigurationError
 from reticent.systems.mapfile import Map, Series
 from reticent.systems.predicates import And, Compare, Exists, In, IsNull, Not, Or, Predicate, Sentinel, fields, links
-from reticent.tomlfile import TomlFile, load
+from reticent.tomlfile import TomlFile, check, load
 
 MAPS = Path(str(resources.files("reticent.systems")))
 
@@ -33,26 +31,15 @@ def shipped(kind: str) -> Map:
 
 def load_map(path: Path) -> Map:
     """Load and check one map file. Raises ConfigurationError naming file and line."""
-    source = load(path)
-    try:
-        loaded = Map.model_validate(dict(source.data))
-    except ValidationError as error:
-        raise _refused(source, error) from None
+    source = load(path, _DO)
+    loaded = check(source, Map, _DO)
     known = _known_columns(path.parent / loaded.columns)
     _check(loaded, source)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return loaded.model_copy(update={"digest": digest, "known": known})
 
 
-def _refused(source: TomlFile, error: ValidationError) -> ConfigurationError:
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    place = tuple(part for part in first["loc"] if part not in ("function-before", "constrained-str"))
-    message = first["msg"].removeprefix("Value error, ")
-    return ConfigurationError(
-        f"The map is wrong at {'.'.join(map(str, place))}: {message}.",
-        where=source.where(*place),
-        do="Correct the map; docs/reference/maps.md describes the language.",
-    )
+_DO = "Correct the map; docs/reference/maps.md describes the language."
 
 
 def _known_columns(path: Path) -> dict[str, dict[str, str]]:
@@ -90,7 +77,7 @@ class _Checker:
         raise ConfigurationError(
             f"The map is wrong: {message}.",
             where=self._source.where(*keys),
-            do="Correct the map; docs/reference/maps.md describes the language.",
+            do=_DO,
         )
 
     def table(self, name: str) -> None:
@@ -182,4 +169,4 @@ def _has_sentinel(predicate: Predicate) -> bool:
 
 def withdrawn() -> dict[str, str]:
     """Return map digest -> why, of maps that were found wrong after they had shipped."""
-    return dict(load(MAPS / "withdrawn" / "maps.toml").data.get("withdrawn", {}))
+    return dict(load(MAPS / "withdrawn" / "maps.toml", _DO).data.get("withdrawn", {}))

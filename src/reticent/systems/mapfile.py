@@ -187,6 +187,14 @@ class BranchesIn(Strict):
     column: str
 
 
+class ReportsIn(Strict):
+    """The table of SQL reports that staff saved."""
+
+    table: str
+    id: str
+    sql: str
+
+
 class Drift(Strict):
     """What an unread column, table or trigger must look like to stop a series."""
 
@@ -267,6 +275,7 @@ class Map(Strict):
     sentinel: SentinelIn | None = None
     settings_in: SettingsIn | None = None
     branches_in: BranchesIn | None = None
+    reports_in: ReportsIn | None = None
     drift: Drift
     harmless: dict[str, str] = {}
     decisions: dict[str, Decision] = {}

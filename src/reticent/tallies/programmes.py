@@ -18,7 +18,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, model_validator
 
 from reticent.errors import UsageError
-from reticent.law.located import read
+from reticent.tomlfile import read
 
 SHIPPED = Path(__file__).parent / "programmes"
 _DO = "Mend the programme, or put the shipped file back."
@@ -196,9 +196,7 @@ def _answer(
             done[each.id] = Figure(each, None, why=f"not known here; it comes from {each.not_known}")
         elif each.fields:
             by_id = {line.id: line for line in asked.field}
-            done[each.id] = _sum(
-                each, [_answer(by_id[name], asked, counts, groups, done) for name in each.fields]
-            )
+            done[each.id] = _sum(each, [_answer(by_id[name], asked, counts, groups, done) for name in each.fields])
         else:
             done[each.id] = _count(each, counts, groups)
     return done[each.id]

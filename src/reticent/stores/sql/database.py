@@ -32,6 +32,7 @@ class Database:
     branches: tuple[str, ...] | None
     decided: frozenset[str]
     dialect: str
+    version: str | None = None
     notes: tuple[str, ...] = field(default=())
 
     def compiler(self, *, few: bool = False) -> Compiler:
@@ -61,7 +62,10 @@ def open_database(site: Site, system: str, loaded: Map) -> tuple[sa.Engine, Data
         database = Database(system, loaded, structure, resolved, None, None, decided, engine.dialect.name)
         sentinel, problem = _sentinel(connection, database)
         branches = _branches(connection, database, site)
-    database = replace(database, sentinel=sentinel, branches=branches, notes=(problem,) if problem else ())
+        version = setting(connection, database, loaded.settings_in.version) if loaded.settings_in else None
+    database = replace(
+        database, sentinel=sentinel, branches=branches, version=version, notes=(problem,) if problem else ()
+    )
     return engine, replace(database, fit=_refuse_unseverable(database, problem))
 
 

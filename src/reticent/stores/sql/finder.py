@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import cached_property
 
 import sqlalchemy as sa
 
-from reticent.model import Fingerprint, NotLookedAt, Place, Setting, Survey
+from reticent.model import Fingerprint, Margins, NotLookedAt, Place, Setting, Survey
 from reticent.site import Site
 from reticent.stores.sql.conditions import DUE, OPEN, WITHHELD, WITHIN, Conditions
 from reticent.stores.sql.connect import reading
 from reticent.stores.sql.database import local_now, open_database, setting
-from reticent.systems.mapfile import Map, Series
+from reticent.stores.sql.health import obstacle
+from reticent.stores.sql.tally import counted
+from reticent.systems.mapfile import Map, Measure, Series
 
 
 class SqlFinder:
@@ -29,12 +33,9 @@ class SqlFinder:
 
     def fingerprint(self) -> Fingerprint:
         """Return digests of every table, and which series cannot be trusted here."""
-        place = self._map.settings_in
-        with reading(self._engine, self.system) as connection:
-            version = setting(connection, self.database, place.version) if place else None
         return Fingerprint(
             self._map.kind,
-            version or "unknown",
+            self.database.version or "unknown",
             self.database.structure.digest(),
             {name: table.digest() for name, table in self.database.structure.tables.items()},
             self.database.fit.refused,
@@ -90,6 +91,34 @@ class SqlFinder:
                 total = sa.func.coalesce(sa.func.sum(source.c[column]), 0) if column else sa.func.count()
                 found[wire.name] = str(connection.execute(sa.select(total).select_from(source)).scalar_one())
         return found
+
+    def margins(self, measure: Measure) -> Margins:
+        """Count one measure by month and by each margin over the whole table."""
+        series = next(s for s in self._map.series if s.table == measure.table)
+        conditions = Conditions(self.database, series)
+        with reading(self._engine, self.system) as connection:
+            return counted(connection, conditions, measure)
+
+    def obstacle(self, replicas: Sequence[str], lag: timedelta) -> str:
+        """Return why a run must wait now: a lagging replica, an upgrade or clean-up of the system; "" if not."""
+        return obstacle(self._engine, self.database, replicas, lag)
+
+    def reports_reading(self, series: Series) -> list[str]:
+        """Return the ids of saved SQL reports that read a column this series severs."""
+        columns = self.database.fit.columns[series.table]
+        names = series.persons or (series.sever if not isinstance(series.sever, str) else ())
+        severed = [column.lower() for name in names if (column := columns[name])]
+        words = [(id_, set(re.findall(r"\w+", text.lower()))) for id_, text in self._reports]
+        return [id_ for id_, found in words if series.table in found and any(c in found for c in severed)]
+
+    @cached_property
+    def _reports(self) -> list[tuple[str, str]]:
+        place = self._map.reports_in
+        if place is None or place.table not in self.database.structure.tables:
+            return []
+        table = sa.table(place.table, sa.column(place.id), sa.column(place.sql))
+        with reading(self._engine, self.system) as connection:
+            return [(str(row[0]), str(row[1] or "")) for row in connection.execute(sa.select(*table.c))]
 
     def place(self, series: Series) -> str:
         """Return where a series stands, as ``table(columns)``."""

@@ -10,12 +10,13 @@ import sqlalchemy as sa
 
 from reticent.systems.structure import ColumnInfo, ForeignKey, Structure, TableInfo
 
+OWN_TABLE = "reticent_receipts"
+
 
 def read_structure(connection: sa.Connection) -> Structure:
-    """Return every table of the connection's database. MariaDB, MySQL, PostgreSQL, SQLite."""
-    if connection.dialect.name == "sqlite":
-        return _sqlite(connection)
-    return _information_schema(connection)
+    """Return every table of the connection's database but Reticent's own. MariaDB, MySQL, PostgreSQL, SQLite."""
+    found = _sqlite(connection) if connection.dialect.name == "sqlite" else _information_schema(connection)
+    return Structure({name: table for name, table in found.tables.items() if name != OWN_TABLE})
 
 
 def _digest(text: object) -> str:

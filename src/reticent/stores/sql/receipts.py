@@ -11,8 +11,8 @@ from sqlalchemy.exc import DBAPIError
 from reticent.errors import SystemRefused
 from reticent.model import Receipt
 from reticent.stores.sql.connect import explain
+from reticent.stores.sql.introspect import OWN_TABLE as TABLE
 
-TABLE = "reticent_receipts"
 MARK = "mark"
 _metadata = sa.MetaData()
 receipts = sa.Table(

@@ -48,14 +48,7 @@ class SqlSeverer:
 
     def steps(self, series: str) -> Sequence[Step]:
         """Return the one step that severs a series; none if it is only watched."""
-        found = self.database.loaded.one(series)
-        if found.sever == "nothing":
-            return []
-        return [Step(self.system, series, found.table, found.dispositions(), found.order, self._walk(found))]
-
-    def _walk(self, series: Series) -> str:
-        table = self.database.loaded.tables[series.table]
-        return "seek" if table.key else "window" if table.window else "batch"
+        return steps_of(self.database, self.database.loaded.one(series))
 
     def chunks(self, step: Step, cutoff: datetime, run: str, first: int = 0) -> SqlWalk:
         """Walk the due rows of a step; ``cutoff`` in the database's local time, chunks numbered from ``first``."""
@@ -217,3 +210,12 @@ class SqlSeverer:
         if self._receipts:
             with translating(self.system), self._engine.begin() as connection:
                 receipts.set_mark(connection, sequence)
+
+
+def steps_of(database: Database, series: Series) -> Sequence[Step]:
+    """Return the one step that severs a series; none if it is only watched."""
+    if series.sever == "nothing":
+        return []
+    table = database.loaded.tables[series.table]
+    walk = "seek" if table.key else "window" if table.window else "batch"
+    return [Step(database.system, series.id, series.table, series.dispositions(), series.order, walk)]

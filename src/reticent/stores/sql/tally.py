@@ -12,26 +12,24 @@ from reticent.systems.mapfile import Measure
 
 def tallied(connection: sa.Connection, conditions: Conditions, where: Sql) -> Margins:
     """Return ``{"searches|2026-03|branch": {"MAIN": 12}}`` over exactly the rows of ``where``."""
-    found: dict[str, dict[str, int]] = {}
     measures = {measure.id: measure for measure in conditions.database.loaded.measures}
+    found: dict[str, dict[str, int]] = {}
     for name in conditions.series.tally:
-        for margin in ("", *measures[name].by):
-            _count(connection, conditions, where, measures[name], margin, found)
+        found |= counted(connection, conditions, measures[name], where)
     return found
 
 
-def _count(
-    connection: sa.Connection,
-    conditions: Conditions,
-    where: Sql,
-    measure: Measure,
-    margin: str,
-    found: dict[str, dict[str, int]],
-) -> None:
-    query = margin_query(conditions, measure, margin).where(where)
-    for row in connection.execute(query).mappings():
-        key = f"{measure.id}|{row['month'] or ''}|{margin}"
-        found.setdefault(key, {})[str(row["value"] or "")] = int(row["rows_counted"])
+def counted(
+    connection: sa.Connection, conditions: Conditions, measure: Measure, where: Sql | None = None
+) -> dict[str, dict[str, int]]:
+    """Count one measure by month and by each of its margins; ``where`` restricts the rows."""
+    found: dict[str, dict[str, int]] = {}
+    for margin in ("", *measure.by):
+        query = margin_query(conditions, measure, margin)
+        for row in connection.execute(query if where is None else query.where(where)).mappings():
+            key = f"{measure.id}|{row['month'] or ''}|{margin}"
+            found.setdefault(key, {})[str(row["value"] or "")] = int(row["rows_counted"])
+    return found
 
 
 def margin_query(conditions: Conditions, measure: Measure, margin: str) -> sa.Select[tuple[str, str, int]]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, StrictInt
 
 from reticent.errors import ConfigurationError
-from reticent.law.located import line, lines_of, read
+from reticent.tomlfile import line, lines_of, read
 
 
 class Inner(BaseModel):
@@ -52,9 +52,7 @@ def test_fault_names_its_line(tmp_path: Path, text: str, number: int, says: str)
 
 def test_all_faults_are_told_at_once_in_order(tmp_path: Path) -> None:
     error = complaint(tmp_path, "name = 1\n[[part]]\nsize = true\n[[part]]\nsize = 1.5\n")
-    assert [text.split(":")[0] for text in error.what.splitlines()] == [
-        f"data.toml, line {n}" for n in (1, 3, 5)
-    ]
+    assert [text.split(":")[0] for text in error.what.splitlines()] == [f"data.toml, line {n}" for n in (1, 3, 5)]
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", None])
@@ -67,9 +65,7 @@ def test_unreadable_file_is_refused(tmp_path: Path, content: bytes | None) -> No
 
 
 @given(st.text(alphabet='[]="\n #.ab1\\', max_size=80))
-def test_any_text_loads_or_is_refused_with_a_line(
-    tmp_path_factory: pytest.TempPathFactory, text: str
-) -> None:
+def test_any_text_loads_or_is_refused_with_a_line(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     path = tmp_path_factory.getbasetemp() / "any.toml"
     path.write_text(text, encoding="utf-8", newline="")
     with contextlib.suppress(ConfigurationError):

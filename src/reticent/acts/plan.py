@@ -1,0 +1,154 @@
+"""The act of planning: the dry run. Opens every system, counts, and writes one document with a digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from datetime import datetime, time
+
+from reticent import __version__
+from reticent.acts.opening import Opened, OpenSystem, Progress, open_systems
+from reticent.errors import ReticentError, SystemRefused
+from reticent.law import schedules
+from reticent.model import NotLookedAt
+from reticent.policy.retention import DEFAULTS, Retention, retention, schedule_item
+from reticent.sever.plan import Fingerprints, Plan, PlannedStep, chunks
+from reticent.site import Site
+from reticent.systems.mapfile import Series
+
+OTHER = "other: "
+"""A schedule item Reticent has no data for; the custodian answers for its floor."""
+NO_ITEM = "no item of the records schedule is recorded ([schedule] in reticent.toml)"
+NO_FLOOR = "the recorded schedule item has no floor anybody has read"
+
+
+def plan(opened: Opened, progress: Progress, only: str | None = None) -> Plan:
+    """Make and remember a plan; ``only`` restricts it to one step. Raises what a system raises."""
+    systems = []
+    for system in open_systems(opened.site):
+        if isinstance(system, tuple):
+            raise system[1]
+        if not isinstance(system, NotLookedAt):
+            systems.append(system)
+    made = opened.clock.now()
+    empty = Plan(opened.site.library.name, made.isoformat(), fingerprints(opened.site, systems), {}, ())
+    cutoffs: dict[str, str] = {}
+    not_planned: dict[str, str] = {}
+    steps: list[PlannedStep] = []
+    breaks: list[str] = []
+    for system in systems:
+        part = _SystemPlan(opened.site, system, progress, only)
+        part.make()
+        cutoffs |= part.cutoffs
+        steps += part.steps
+        breaks += part.breaks
+        not_planned |= part.not_planned
+    ordered = tuple(sorted(steps, key=lambda step: (step.order, step.name)))
+    done = replace(empty, cutoffs=cutoffs, steps=ordered, breaks=tuple(breaks), not_planned=not_planned)
+    opened.book.save_plan(done.digest, done.document(), made)
+    return done
+
+
+def fingerprints(site: Site, systems: list[OpenSystem]) -> Fingerprints:
+    """Return what a plan made now would be made from."""
+    policy = json.dumps({key: length.total_seconds() for key, length in sorted(DEFAULTS.items())})
+    return Fingerprints(
+        site=site.fingerprint(),
+        policy=hashlib.sha256(policy.encode()).hexdigest(),
+        reticent=__version__,
+        maps={system.name: system.loaded.digest for system in systems},
+        structures={system.name: system.finder.database.structure.digest() for system in systems},
+    )
+
+
+class _SystemPlan:
+    """The part of a plan that concerns one system."""
+
+    def __init__(self, site: Site, system: OpenSystem, progress: Progress, only: str | None) -> None:
+        self._site, self._system, self._progress, self._only = site, system, progress, only
+        self._now = system.finder.now()
+        self.cutoffs: dict[str, str] = {}
+        self.steps: list[PlannedStep] = []
+        self.breaks: list[str] = []
+        self.not_planned = {f"{system.name}/{s}": why for s, why in system.finder.database.fit.refused.items()}
+
+    def make(self) -> None:
+        """Survey every series that can be severed."""
+        here = [s for s in self._system.finder.database.fit.here(self._system.loaded) if s.sever != "nothing"]
+        for number, series in enumerate(here):
+            if self._only in (None, f"{self._system.name}/{series.id}"):
+                self._progress(f"{self._system.name}: {series.title}", number, len(here))
+                self._step(series)
+
+    def _step(self, series: Series) -> None:
+        name = f"{self._system.name}/{series.id}"
+        kept = retention(self._site, self._system.name, series.id, series.retention_key)
+        cutoff, why = self._cutoff(series, kept)
+        survey = self._system.finder.survey(series.id, cutoff, why)
+        if survey.due == 0 and not survey.withheld:
+            return
+        if cutoff is not None:
+            self.cutoffs[name] = cutoff.isoformat()
+        (step,) = self._system.severer_steps(series)
+        self.steps.append(
+            PlannedStep(
+                self._system.name,
+                series.id,
+                step.place,
+                ", ".join(step.dispositions),
+                survey.due,
+                chunks(survey.due),
+                dict(survey.withheld),
+                step.order,
+                step.walk,
+            )
+        )
+        if survey.due:
+            self._breaks(series)
+
+    def _cutoff(self, series: Series, kept: Retention) -> tuple[datetime | None, str]:
+        """Return the cutoff: by retention, but never above the floor of the records schedule."""
+        if kept.length is None:
+            return None, kept.source
+        cutoff = self._now - kept.length
+        item = schedule_item(self._site, self._system.name, series.id, series.retention_key)
+        if item is None:
+            return None, NO_ITEM
+        if item.startswith(OTHER):
+            return cutoff, ""
+        floor = schedules.latest_start(item, self._now.date())
+        if floor is None:
+            return None, NO_FLOOR
+        return min(cutoff, datetime.combine(floor, time.max)), ""
+
+    def _breaks(self, series: Series) -> None:
+        finder = self._system.finder
+        for measure in series.tally:
+            self.breaks.append(f"{self._system.name}/{series.id}: {measure} will be reported from tallies, by month")
+        if not isinstance(series.sever, str):
+            columns = finder.database.fit.columns[series.table]
+            cut = {name: a for name, a in series.sever.items() if a.disposition == "generalise"}
+            for name, action in cut.items():
+                self.breaks.append(
+                    f"{self._system.name}/{series.id}: {series.table}.{columns[name]} is cut to the {action.argument}"
+                )
+        if reports := finder.reports_reading(series):
+            shown = ", ".join(reports[:8]) + (f" and {len(reports) - 8} more" if len(reports) > 8 else "")
+            self.breaks.append(
+                f"{self._system.name}/{series.id}: saved SQL reports {shown} read it and will show no patron"
+            )
+
+
+def current(opened: Opened) -> tuple[Fingerprints, dict[str, OpenSystem]]:
+    """Open every system and return today's fingerprints. Raises what a system raises."""
+    systems: dict[str, OpenSystem] = {}
+    for system in open_systems(opened.site):
+        if isinstance(system, tuple):
+            error: ReticentError = system[1]
+            raise error
+        if not isinstance(system, NotLookedAt):
+            systems[system.name] = system
+    if not systems:
+        raise SystemRefused("No system of this site can be severed.", do="Add one to reticent.toml.")
+    return fingerprints(opened.site, list(systems.values())), systems

@@ -1,0 +1,261 @@
+"""The act of severing: applies a plan, resumes after any crash, and records the run in the ledger."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reticent.acts.opening import Opened, OpenSystem, Progress
+from reticent.acts.plan import current
+from reticent.errors import NotPermitted, ReticentError, SystemUnreachable
+from reticent.ledger.entries import Actor, Cause, Kind, Outcome
+from reticent.model import Step
+from reticent.sever.engine import Engine, Limits, Stopped
+from reticent.sever.plan import Plan, PlannedStep, changed, read_plan
+from reticent.sever.result import RunResult, SeveredStep
+from reticent.state.book import RESTORED
+from reticent.state.database import only_one
+from reticent.stores.sql.severer import SqlSeverer
+
+_CAUSES = (
+    ("legal hold", Cause.LEGAL_HOLD),
+    ("stop file", Cause.ASKED),
+    ("ceiling", Cause.ROW_CEILING),
+    ("window", Cause.TIME_WINDOW),
+    ("free", Cause.FREE_SPACE),
+    ("replica", Cause.REPLICA_LAG),
+    ("upgrade", Cause.UPGRADE_RUNNING),
+    ("tripwire", Cause.TRIPWIRE),
+)
+
+
+def pending(opened: Opened) -> Plan | None:
+    """Return the plan of the run a crash left unfinished, if there is one."""
+    run = opened.book.unfinished()
+    body = opened.book.plan(run.plan) if run else None
+    return read_plan(body, "state") if body else None
+
+
+def sever(
+    opened: Opened, plan: Plan, progress: Progress, kind: Kind = Kind.SEVER_RUN, actor: Actor = Actor.OPERATOR
+) -> RunResult:
+    """Apply a plan, or go on with it. Raises NotPermitted, EvidenceBroken, and what a system raises."""
+    with only_one(opened.site):
+        run = _Run(opened, plan, progress)
+        run.start()
+        try:
+            run.steps()
+        except Stopped as stop:
+            run.result.stopped, run.result.held = stop.reason, stop.held
+        except ReticentError:
+            run.abandon()
+            raise
+        return run.finish(kind, actor)
+
+
+@dataclass
+class _Run:
+    """One run of one plan."""
+
+    opened: Opened
+    plan: Plan
+    progress: Progress
+
+    def start(self) -> None:
+        """Check that the plan may be applied, open the systems, settle what a crash left."""
+        self._require_known()
+        self._severers: dict[str, SqlSeverer] = {}
+        self._restored: set[str] = set()
+        fingerprints, self._systems = current(self.opened)
+        if different := changed(self.plan, fingerprints):
+            raise NotPermitted(
+                f"The plan no longer fits: {', '.join(different)} changed since it was made.",
+                do="Make a new plan and read it: `reticent plan --out plan.json`.",
+            )
+        self._open_severers()
+        self._begin()
+
+    def _require_known(self) -> None:
+        book, digest = self.opened.book, self.plan.digest
+        if book.plan(digest) is None:
+            raise NotPermitted(
+                "This plan was not made with this site's state.",
+                where=f"plan {digest[:16]}",
+                do="Make a plan here: `reticent plan --out plan.json`.",
+            )
+        unfinished = book.unfinished()
+        if unfinished and unfinished.plan != digest:
+            raise NotPermitted(
+                "An earlier run was interrupted and is not finished.",
+                where=f"run {unfinished.id}, plan {unfinished.plan[:16]}",
+                do="Run `reticent sever` without a plan to finish it first.",
+            )
+        self._resumes = unfinished
+        if not unfinished and any(run.plan == digest for run in book.runs()):
+            raise NotPermitted(
+                "This plan was applied before.", where=f"plan {digest[:16]}", do="Make a new one: `reticent plan`."
+            )
+
+    def _open_severers(self) -> None:
+        for name in {step.system for step in self.plan.steps if step.rows}:
+            severer = self._systems[name].severer()
+            severer.prepare()
+            self._severers[name] = severer
+            self._collect(severer)
+
+    def _begin(self) -> None:
+        book = self.opened.book
+        self._run = self._resumes.id if self._resumes else uuid.uuid4().hex
+        self.result = RunResult(self.plan.digest, self._run)
+        for name, severer in self._severers.items():
+            marked, expected = severer.mark(), int(book.fact(f"mark {name}") or 0)
+            if marked < expected and not self._resumes:
+                self._seen_restore(name)
+        self._sequence = (
+            self._resumes.sequence
+            if self._resumes
+            else book.start_run(self._run, self.plan.digest, self.opened.clock.now())
+        )
+        if not self._resumes:
+            self._record_totals()
+
+    def _seen_restore(self, name: str) -> None:
+        self._restored.add(name)
+        self.result.notes.append(
+            f"{name} was restored from a copy older than the last run: what came back is severed, not counted twice"
+        )
+        self.opened.record(Kind.RESTORE_SEEN, f"restore {self._run} {name}", system=name)
+
+    def _record_totals(self) -> None:
+        """Keep the reportable totals as they are before anything is severed."""
+        touched = {(step.system, self._systems[step.system].loaded.one(step.series).table) for step in self.plan.steps}
+        for name in self._severers:
+            finder = self._systems[name].finder
+            for measure in self._systems[name].loaded.measures:
+                if (name, measure.table) in touched:
+                    self.progress(f"{name}: counting {measure.title.lower()}", 0, 0)
+                    margins = finder.margins(measure)
+                    self.opened.book.raise_totals(name, _plus(margins, self.opened.book.tallies(name), measure.id))
+
+    def _collect(self, severer: SqlSeverer) -> None:
+        if waiting := severer.collected():
+            self.opened.book.import_receipts(waiting)
+            severer.forget(waiting)
+
+    def steps(self) -> None:
+        """Sever every step of the plan, in order."""
+        engines = {name: self._engine(name, severer) for name, severer in self._severers.items()}
+        for planned in self.plan.steps:
+            if planned.rows:
+                self._step(planned, engines[planned.system])
+
+    def _engine(self, name: str, severer: SqlSeverer) -> Engine:
+        site = self.opened.site
+        limits = Limits(
+            stop_file=site.state_path / "stop",
+            state_path=site.state_path,
+            window=site.sever.window,
+            rows=site.sever.rows,
+            free_space=site.sever.free_space,
+        )
+        finder = self._systems[name].finder
+        return Engine(
+            severer=severer,
+            holds=self.opened.holds,
+            limits=limits,
+            clock=self.opened.clock,
+            totals=finder.totals,
+            obstacle=lambda: finder.obstacle(site.systems[name].replicas, site.sever.lag),
+            collect=lambda: self._collect(severer),
+            progress=self._moved,
+        )
+
+    def _step(self, planned: PlannedStep, engine: Engine) -> None:
+        step, record_class = planned.step(), self._system(planned).loaded.one(planned.series).record_class
+        self._planned, self._done = planned, self.opened.book.severed(self._run, planned.name)
+        engine.severed += self._done
+        cutoff = self.plan.cutoff(planned.name)
+        try:
+            if planned.system in self._restored and (until := self.opened.book.severed_until(planned.name)):
+                again = self._run + RESTORED
+                first = self.opened.book.next_chunk(again, planned.name)
+                engine.run_step(step, record_class, min(until, cutoff), planned.rows - self._done, again, first)
+            first = self.opened.book.next_chunk(self._run, planned.name)
+            left = planned.rows - self.opened.book.severed(self._run, planned.name)
+            engine.run_step(step, record_class, cutoff, left, self._run, first)
+        finally:
+            self._save(planned)
+        self.opened.book.set_severed_until(planned.name, cutoff)
+
+    def _save(self, planned: PlannedStep) -> None:
+        severed = self.opened.book.severed(self._run, planned.name)
+        self.opened.book.save_step(self._run, planned.name, planned.rows, severed, None)
+
+    def _moved(self, step: Step, rows: int) -> None:
+        self._done += rows
+        title = self._systems[step.system].loaded.one(step.series).title
+        self.progress(f"{step.system}: {title}", self._done, self._planned.rows)
+
+    def _system(self, planned: PlannedStep) -> OpenSystem:
+        return self._systems[planned.system]
+
+    def abandon(self) -> None:
+        """Import what was severed before a system failed; the run stays unfinished and can be resumed."""
+        for severer in self._severers.values():
+            try:
+                self._collect(severer)
+            except SystemUnreachable:
+                continue
+
+    def finish(self, kind: Kind, actor: Actor) -> RunResult:
+        """Recount every step, record the run, and close it."""
+        book = self.opened.book
+        for planned in self.plan.steps:
+            if not planned.rows:
+                continue
+            self.progress(f"{planned.system}: recounting {planned.series}", 0, 0)
+            survey = self._system(planned).finder.survey(planned.series, self.plan.cutoff(planned.name))
+            severed = book.severed(self._run, planned.name)
+            self.result.steps.append(SeveredStep(planned.system, planned.series, planned.rows, severed, survey.due))
+            book.save_step(self._run, planned.name, planned.rows, severed, survey.due)
+        self.result.ledger = self._record(kind, actor)
+        for name, severer in self._severers.items():
+            severer.set_mark(self._sequence)
+            book.set_fact(f"mark {name}", str(self._sequence))
+        book.end_run(self._run, self.result.stopped or "done", self.opened.clock.now())
+        return self.result
+
+    def _record(self, kind: Kind, actor: Actor) -> Mapping[str, object]:
+        stopped = self.result.stopped
+        cause = next((cause for word, cause in _CAUSES if word in stopped), Cause.ASKED)
+        return self.opened.record(
+            kind,
+            f"run {self._run}",
+            actor,
+            run=hashlib.sha256(self._run.encode()).hexdigest(),
+            plan=self.plan.digest,
+            site=self.plan.fingerprints.site,
+            policy=self.plan.fingerprints.policy,
+            outcome=Outcome.STOPPED if stopped else Outcome.DONE,
+            systems=len(self._severers),
+            planned=self.plan.total,
+            severed=self.result.severed,
+            still_due=sum(step.still_due for step in self.result.steps),
+            held_back=sum(sum(step.held_back.values()) for step in self.plan.steps),
+            **({"cause": cause} if stopped else {}),
+        )
+
+
+def _plus(
+    live: Mapping[str, Mapping[str, int]], tallies: Mapping[str, Mapping[str, int]], measure: str
+) -> dict[str, dict[str, int]]:
+    """Return live rows plus tallies of one measure: what would be reported today."""
+    total = {key: dict(values) for key, values in live.items()}
+    for key, values in tallies.items():
+        if key.partition("|")[0] == measure:
+            cells = total.setdefault(key, {})
+            for value, rows in values.items():
+                cells[value] = cells.get(value, 0) + rows
+    return total

@@ -1,0 +1,230 @@
+"""The command line: parses, calls an act, prints. People see tables; ``--json`` prints one document."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from reticent.errors import NotPermitted, ReticentError, UsageError
+
+app = typer.Typer(
+    name="reticent",
+    help="Keeps a library's promise of confidentiality: finds, severs, guards and proves.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@dataclass
+class Options:
+    """The options that stand before the command."""
+
+    site: Path | None = None
+    as_json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+
+OPTIONS = Options()
+
+
+@app.callback()
+def options(
+    site: Annotated[
+        Path | None,
+        typer.Option("--site", help="The site file."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print exactly one JSON document.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Say where Reticent itself failed.")] = False,
+) -> None:
+    """Options for every command."""
+    OPTIONS.site, OPTIONS.as_json, OPTIONS.quiet, OPTIONS.verbose = site, as_json, quiet, verbose
+
+
+def opened() -> Any:
+    """Open the site the options name."""
+    from reticent.acts.opening import open_site
+    from reticent.site import find_file
+
+    return open_site(find_file(OPTIONS.site))
+
+
+def finish(document: dict[str, Any], show: Any, exit_code: int) -> None:
+    """Print a result as people or programs want it, and end with its exit code."""
+    if OPTIONS.as_json:
+        from reticent.cli.output import print_json
+
+        print_json(document)
+    else:
+        show()
+    raise typer.Exit(exit_code)
+
+
+@app.command()
+def find() -> None:
+    """Find where readers are still tied to what they read, series by series."""
+    from reticent.acts.find import find as act
+    from reticent.cli import output
+
+    with output.progress(OPTIONS) as progress:
+        inventory = act(opened(), progress)
+    finish(inventory.document(), lambda: output.show_inventory(inventory), inventory.exit_code)
+
+
+@app.command()
+def plan(out: Annotated[Path | None, typer.Option("--out", help="Write the plan to this file.")] = None) -> None:
+    """The dry run: what a severing run would do, what it would hold back and what it would break."""
+    from reticent.acts.plan import plan as act
+    from reticent.cli import output
+
+    with output.progress(OPTIONS) as progress:
+        made = act(opened(), progress)
+    if out is not None:
+        output.write_json(out, made.document())
+    finish(made.document(), lambda: output.show_plan(made, out), 0)
+
+
+@app.command()
+def sever(
+    plan: Annotated[Path | None, typer.Option("--plan", help="The plan to apply.")] = None,
+    armed: Annotated[bool, typer.Option("--armed", help="Unattended: only the series that are armed.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask; only with --plan, or to finish an interrupted run.")
+    ] = False,
+) -> None:
+    """Sever what a plan names. Running it again after any crash finishes the work."""
+    from reticent.acts import armed as armed_act
+    from reticent.acts import plan as plan_act
+    from reticent.acts import sever as act
+    from reticent.cli import output
+    from reticent.sever.plan import read_plan
+
+    site = opened()
+    with output.progress(OPTIONS) as progress:
+        if armed:
+            result = armed_act.sever_armed(site, progress)
+        else:
+            chosen = read_plan(output.read_json(plan), str(plan)) if plan else act.pending(site)
+            if chosen is None:
+                chosen = plan_act.plan(site, progress)
+                output.pause(progress)
+                _ask(chosen)
+            result = act.sever(site, chosen, progress)
+    finish(result.document(), lambda: output.show_run(result), result.exit_code)
+
+
+def _ask(made: Any) -> None:
+    from reticent.cli import output
+
+    if not sys.stdin.isatty() or OPTIONS.as_json:
+        raise NotPermitted(
+            "Nothing is severed unattended that was not armed, and nobody has read a plan.",
+            do="Run `reticent plan --out plan.json`, read it, then `reticent sever --plan plan.json`.",
+        )
+    output.show_plan(made, None)
+    if not made.total:
+        raise typer.Exit(0)
+    answer = typer.prompt(f"To sever these {made.total} ties, type the number", err=True)
+    if answer.strip() != str(made.total):
+        raise UsageError("Nothing was severed.", do="Type exactly the number, or do nothing.")
+
+
+@app.command()
+def arm(
+    step: Annotated[str, typer.Argument(help="The series, as `reticent plan` names it: system/series.")] = "",
+    signature: Annotated[Path | None, typer.Option("--signature", help="The custodian's signature.")] = None,
+) -> None:
+    """Let a series run by itself: first a trial of 100 rows, then the custodian's signature. Alone: list them."""
+    from reticent.acts import armed as act
+    from reticent.cli import output
+
+    site = opened()
+    if not step:
+        rows = [vars(arming) for arming in site.armings.all()]
+        finish({"series": rows}, lambda: output.show_armings(site.armings.all()), 0)
+    if signature is not None:
+        act.arm(site, step, output.read_bytes(signature))
+        finish({"armed": step}, lambda: output.say(f"{step} is armed: `reticent sever --armed` severs it."), 0)
+    with output.progress(OPTIONS) as progress:
+        statement = act.try_series(site, step, progress, lambda few: _confirm_trial(few, progress))
+    document = {"tried": step, "severed": statement.trial.severed, "statement": str(statement.path)}
+    finish(document, lambda: output.show_statement(statement), 0)
+
+
+def _confirm_trial(few: Any, progress: Any) -> None:
+    from reticent.cli import output
+
+    output.pause(progress)
+    if sys.stdin.isatty() and not OPTIONS.as_json:
+        answer = typer.prompt(f"The trial severs {few.rows} ties of {few.name} for good. Type the number", err=True)
+        if answer.strip() != str(few.rows):
+            raise UsageError("Nothing was severed.", do="Type exactly the number, or do nothing.")
+
+
+@app.command()
+def disarm(step: Annotated[str, typer.Argument(help="The series: system/series.")]) -> None:
+    """Stop a series from running by itself."""
+    from reticent.acts import armed as act
+    from reticent.cli import output
+
+    act.disarm(opened(), step, "asked for")
+    finish({"disarmed": step}, lambda: output.say(f"{step} is disarmed."), 0)
+
+
+def main() -> None:
+    """Run the command line; every failure ends with a message that says what to do."""
+    try:
+        code = app(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except ReticentError as error:
+        _fail(error)
+    except typer.Exit as end:
+        sys.exit(end.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        _fail(UsageError("Interrupted. Nothing is half done; running again goes on."))
+    except BrokenPipeError:
+        sys.exit(2)
+    except Exception as error:
+        usage = getattr(error, "format_message", None)
+        if usage is not None:
+            _fail(UsageError(str(usage()), do="See `reticent --help`."))
+        _fail(_unexpected(error))
+
+
+def _unexpected(error: Exception) -> ReticentError:
+    # Foreign exception text can hold a row of the library's data, so only the place is told.
+    trace = error.__traceback__
+    places = []
+    while trace is not None:
+        places.append(f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    shown = " > ".join(places if OPTIONS.verbose else places[-1:])
+    return UsageError(
+        f"Reticent itself failed ({type(error).__name__}). Nothing was passed through.",
+        where=shown,
+        do="Run again with -v and report the line above; it holds no data.",
+    )
+
+
+def _fail(error: ReticentError) -> None:
+    if OPTIONS.as_json:
+        from reticent.cli.output import print_json
+
+        fields = {"what": error.what, "where": error.where, "do": error.do}
+        print_json({"error": fields, "exit_code": error.exit_code})
+    else:
+        from reticent.cli.output import safe
+
+        sys.stderr.write(safe(f"reticent: {error}") + "\n")
+    sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

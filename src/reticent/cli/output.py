@@ -1,0 +1,222 @@
+"""What people see in the terminal: tables, progress, and text in which nothing can move the cursor."""
+
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from reticent.errors import EvidenceBroken, SystemRefused, UsageError
+
+if TYPE_CHECKING:
+    from reticent.acts.armed import Statement
+    from reticent.acts.find import Inventory
+    from reticent.sever.plan import Plan
+    from reticent.sever.result import RunResult
+    from reticent.state.armings import Arming
+
+
+def safe(text: str) -> str:
+    """Return text in which control and direction characters are shown, not obeyed."""
+    return "".join(c if c == "\n" or unicodedata.category(c) not in ("Cc", "Cf") else f"\\u{ord(c):04x}" for c in text)
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """Print one JSON document; every byte ASCII, so that no terminal obeys it."""
+    sys.stdout.write(json.dumps(document, indent=2, sort_keys=False) + "\n")
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a document whole or not at all."""
+    temporary = path.with_name(path.name + ".part")
+    try:
+        temporary.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    except OSError:
+        raise SystemRefused(
+            "The file cannot be written.", where=str(path), do="Check the folder and the disk."
+        ) from None
+
+
+def read_json(path: Path) -> Mapping[str, Any]:
+    """Read a JSON document. Raises EvidenceBroken if it is none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict):
+        raise EvidenceBroken("This is not a plan.", where=str(path), do="Make one with `reticent plan --out`.")
+    return found
+
+
+Show = Callable[[str, int, int], None]
+
+
+@contextmanager
+def progress(options: Any) -> Iterator[Show]:
+    """Yield a function that shows what is being done; on a terminal only, and not with -q or --json."""
+    if options.quiet or options.as_json or not sys.stderr.isatty():
+        yield lambda _what, _done, _of: None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("opening", total=None)
+
+        def show(what: str, done: int, of: int) -> None:
+            bar.update(task, description=safe(what), completed=done, total=of or None)
+
+        show.bar = bar  # type: ignore[attr-defined]
+        yield show
+
+
+def pause(show: Show) -> None:
+    """Take the progress bar away before a question."""
+    if bar := getattr(show, "bar", None):
+        bar.stop()
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a small file. Raises UsageError if it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        raise UsageError("The file cannot be read.", where=str(path), do="Check its name and rights.") from None
+
+
+def _console() -> Console:
+    return Console(highlight=False, soft_wrap=True)
+
+
+def say(text: str = "", style: str = "") -> None:
+    """Print text in which nothing is markup."""
+    _console().print(Text(safe(text), style=style))
+
+
+def _table(*columns: str, numbers: tuple[int, ...] = ()) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for index, name in enumerate(columns):
+        table.add_column(name, justify="right" if index in numbers else "left", overflow="fold")
+    return table
+
+
+def _row(table: Table, *cells: object, style: str = "") -> None:
+    shown = [f"{cell:,}" if isinstance(cell, int) else safe(str(cell)) for cell in cells]
+    table.add_row(*(Text(cell) for cell in shown), style=style)
+
+
+def show_inventory(inventory: Inventory) -> None:
+    """Print the inventory."""
+    say(f"{inventory.library}: where readers are still tied to what they read\n", "bold")
+    table = _table("system", "series", "ties", "open", "within", "due", "withheld", "oldest", numbers=(2, 3, 4, 5, 6))
+    for found in sorted(inventory.found, key=lambda f: (-f.survey.due, -f.survey.ties)):
+        s = found.survey
+        if s.ties:
+            oldest = s.oldest.date() if s.oldest else ""
+            style = "" if s.due else "dim"
+            cells = (s.ties, s.open, s.within_retention, s.due, sum(s.withheld.values()), oldest)
+            _row(table, found.system, found.series.title, *cells, style=style)
+    _console().print(table)
+    empty = sum(1 for found in inventory.found if not found.survey.ties)
+    say(f"\n{empty} more series hold no tie.")
+    _withheld(inventory)
+    _list(
+        "Settings that create or show ties", [f"{s.name} = {s.value}: {s.why} {s.advice}" for s in inventory.settings]
+    )
+    _list("Places no map knows", [f"{system}: {p.name}: {p.why}" for system, p in inventory.unmapped])
+    _list("Pseudonyms that can be undone", [f"{w.system}: {w.place}: {w.series.weak}" for w in inventory.weak])
+    _list("Series not touched", [f"{system}: {series}: {why}" for system, series, why in inventory.refused])
+    _list("Notes", [f"{system}: {note}" for system, note in inventory.notes])
+    _list("Not looked at", [f"{n.system}: {n.place}: {n.why}" for n in inventory.not_looked_at])
+    due = sum(found.survey.due for found in inventory.found)
+    if due:
+        say(f"\n{due:,} ties are due: their purpose and their retention are over. Next: reticent plan", "bold")
+    elif not inventory.exit_code:
+        say(f"\nNo tie is due anywhere it was looked for; {len(inventory.not_looked_at)} places were not looked at.")
+
+
+def _withheld(inventory: Inventory) -> None:
+    reasons: dict[str, int] = {}
+    for found in inventory.found:
+        for reason, rows in found.survey.withheld.items():
+            reasons[reason] = reasons.get(reason, 0) + rows
+    _list("Withheld: nobody can say yet whether these are due", [f"{n:,}: {why}" for why, n in reasons.items()])
+
+
+def _list(title: str, lines: list[str]) -> None:
+    if lines:
+        say(f"\n{title}", "bold")
+        for line in lines:
+            say(f"  - {line}")
+
+
+def show_plan(plan: Plan, out: Path | None) -> None:
+    """Print a plan."""
+    say(f"{plan.library}: what a run would sever\n", "bold")
+    table = _table("step", "disposition", "ended before", "rows", "held back", numbers=(3, 4))
+    for step in plan.steps:
+        cutoff = plan.cutoffs.get(step.name, "not set")[:16].replace("T", " ")
+        _row(table, step.name, step.disposition, cutoff, step.rows, sum(step.held_back.values()))
+    _console().print(table)
+    held: dict[str, int] = {}
+    for step in plan.steps:
+        for reason, rows in step.held_back.items():
+            held[reason] = held.get(reason, 0) + rows
+    _list("Held back", [f"{rows:,}: {why}" for why, rows in held.items()])
+    _list("What would change for you", list(plan.breaks))
+    _list("Not touched", [f"{name}: {why}" for name, why in plan.not_planned.items()])
+    estimates = plan.document()["estimates"]
+    say(
+        f"\n{plan.total:,} ties, about {estimates['seconds']:,} s, {estimates['undo_bytes'] // 10**6:,} MB of undo and "
+        f"{estimates['binlog_bytes'] // 10**6:,} MB of binary log (estimates). Digest {plan.digest[:16]}."
+    )
+    if out is not None:
+        say(f"Written to {out}. Read it, then: reticent sever --plan {out}")
+
+
+def show_run(result: RunResult) -> None:
+    """Print a run."""
+    table = _table("system", "series", "planned", "severed", "still due", numbers=(2, 3, 4))
+    for step in result.steps:
+        _row(table, step.system, step.series, step.planned, step.severed, step.still_due)
+    _console().print(table)
+    for note in result.notes:
+        say(note)
+    if result.stopped:
+        say(f"\nStopped: {result.stopped}. Nothing is half severed; a new plan goes on.", "bold")
+    say(
+        f"\n{result.severed:,} ties severed. Severed is not purged: logs, replicas and backups of the systems keep old "
+        f"values until they expire.\nLedger entry {result.ledger.get('index')}, {result.ledger.get('size')} entries, "
+        f"root {str(result.ledger.get('root'))[:16]}. Next: reticent check"
+    )
+
+
+def show_statement(statement: Statement) -> None:
+    """Print what to do after a trial."""
+    say(f"{statement.trial.severed} ties of {statement.step} were severed. Look at them in the system itself:")
+    say("does check-in, a refund, a fine, a hold still work? docs/how-to/rehearse-on-a-test-koha.md has the list.")
+    say("\nThen the custodian signs:")
+    say(f"  ssh-keygen -Y sign -n reticent -f KEY {statement.path}")
+    say(f"  reticent arm {statement.step} --signature {statement.path}.sig")
+
+
+def show_armings(armings: Sequence[Arming]) -> None:
+    """Print which series run by themselves."""
+    table = _table("step", "state", "usual", "since", "why", numbers=(2,))
+    for arming in armings:
+        _row(table, arming.step, arming.state, arming.usual, arming.changed[:16], arming.why)
+    _console().print(table)
