@@ -131,7 +131,7 @@ def test_planted_faults(built: Built) -> None:
         "SELECT COUNT(*) FROM return_claims WHERE resolved_on IS NULL": truth.open_claims,
         "SELECT COUNT(*) FROM recalls WHERE completed = 0": truth.open_recalls,
         "SELECT COUNT(*) FROM old_issues WHERE returndate IS NULL": truth.loans_without_returndate,
-        "SELECT COUNT(*) FROM old_issues WHERE returndate > '2027-01-01'": truth.loans_returned_in_future,
+        "SELECT COUNT(*) FROM old_issues WHERE returndate > {today}": truth.loans_returned_in_future,
         "SELECT COUNT(*) FROM old_issues WHERE borrowernumber = 2": truth.loans_anonymised,
         "SELECT COUNT(*) FROM old_issues WHERE borrowernumber IS NULL": truth.loans_of_deleted_patrons,
     }
@@ -210,7 +210,7 @@ def test_nobody_borrows_when_the_doors_are_shut_and_no_item_is_out_twice(built: 
     assert _ask(built, night) == 0
     twice = (
         "SELECT COUNT(*) FROM old_issues a JOIN old_issues b ON a.itemnumber = b.itemnumber AND a.issue_id < b.issue_id "
-        "WHERE b.issuedate < a.returndate AND a.returndate < '2027-01-01'"
+        "WHERE b.issuedate < a.returndate AND a.returndate < {today}"
     )
     assert _ask(built, twice) == 0
 
