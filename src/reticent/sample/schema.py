@@ -118,6 +118,8 @@ def statements(dialect: str, release: str = "25.x") -> list[str]:
 
 def create(connection: Connection, release: str = "25.x") -> None:
     """Create the schema of a release in the connection's empty database."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("SAVEPOINT koha")  # else each statement is a transaction of its own
     for statement in statements(connection.dialect.name.replace("mariadb", "mysql"), release):
         connection.exec_driver_sql(statement)
 
