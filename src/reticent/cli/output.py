@@ -99,7 +99,8 @@ def read_bytes(path: Path) -> bytes:
 
 
 def _console() -> Console:
-    return Console(highlight=False, soft_wrap=True)
+    width = None if sys.stdout.isatty() else 132
+    return Console(highlight=False, width=width)
 
 
 def say(text: str = "", style: str = "") -> None:
@@ -154,7 +155,7 @@ def _withheld(inventory: Inventory) -> None:
     for found in inventory.found:
         for reason, rows in found.survey.withheld.items():
             reasons[reason] = reasons.get(reason, 0) + rows
-    _list("Withheld: nobody can say yet whether these are due", [f"{n:,}: {why}" for why, n in reasons.items()])
+    _list("Withheld, and why", [f"{n:,}: {why}" for why, n in reasons.items()])
 
 
 def _list(title: str, lines: list[str]) -> None:

@@ -48,10 +48,13 @@ class LedgerKey:
     def load(cls, folder: Folder, origin: str) -> LedgerKey:
         """Read the key. Raises ConfigurationError if it is not there, EvidenceBroken if it is damaged."""
         text = folder.read(_name(origin, "key")).decode("utf-8", "replace")
-        raw = decode(text.rpartition("+")[2]) or b""
-        if raw[:1] == ED25519 and len(raw) == 33:
+        # Base64 itself may hold a "+", an origin and a key id may not.
+        head, _, body = text.removeprefix("PRIVATE+KEY+").partition("+")
+        key_id, _, seed = body.partition("+")
+        raw = decode(seed) or b""
+        if head == origin and raw[:1] == ED25519 and len(raw) == 33:
             key = cls(folder, origin, raw[1:])
-            if text.rpartition("+")[0] == f"PRIVATE+KEY+{origin}+{key.verifier.key_id.hex()}":
+            if text == f"PRIVATE+KEY+{origin}+{key_id}+{seed}" and key_id == key.verifier.key_id.hex():
                 return key
         raise EvidenceBroken("The ledger's signing key is damaged.", where=origin, do="Open a new ledger.")
 

@@ -54,9 +54,7 @@ def moment(rng: random.Random, branch: str, day: date) -> datetime:
     return datetime.combine(day, time(opens)) + timedelta(seconds=rng.randrange((closes - opens) * 3600))
 
 
-def simulate(
-    rng: random.Random, town: Town, catalogue: Catalogue, first_day: date, today: date
-) -> list[Loan]:
+def simulate(rng: random.Random, town: Town, catalogue: Catalogue, first_day: date, today: date) -> list[Loan]:
     """Lend for every open day before ``today``; about five loans a year for each current patron."""
     loans: list[Loan] = []
     midnight = datetime.combine(today, time())
@@ -65,9 +63,7 @@ def simulate(
     while day < today:
         for branch, share in zip(BRANCHES, (0.7, 0.24, 0.06), strict=True):
             if is_open(branch, day):
-                count = (
-                    daily * share * _SEASON[day.month - 1] * _WEEKDAY[day.weekday()] * rng.uniform(0.8, 1.25)
-                )
+                count = daily * share * _SEASON[day.month - 1] * _WEEKDAY[day.weekday()] * rng.uniform(0.8, 1.25)
                 for patron in town.pick(rng, day, round(count)):
                     loan = _lend(rng, patron, catalogue, branch, day, len(loans) + 1)
                     if loan is not None:
@@ -83,9 +79,7 @@ def simulate(
     return loans
 
 
-def _lend(
-    rng: random.Random, patron: Patron, catalogue: Catalogue, branch: str, day: date, number: int
-) -> Loan | None:
+def _lend(rng: random.Random, patron: Patron, catalogue: Catalogue, branch: str, day: date, number: int) -> Loan | None:
     issued = moment(rng, branch, day)
     item = _choose(rng, patron, catalogue, issued)
     if item is None:

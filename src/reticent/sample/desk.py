@@ -61,9 +61,7 @@ def _open_holds(book: Book, rng: random.Random, town: Town, catalogue: Catalogue
     first = book.rows["old_reserves"] + 1000
     free = [item for item in catalogue.items if item.onloan is None and item.type != "REF" and not item.lost]
     wanted = rng.sample(free, min(len(free), max(24, len(town.current) // 18)))
-    for number, (item, patron) in enumerate(
-        zip(wanted, rng.choices(town.current, k=len(wanted)), strict=True), first
-    ):
+    for number, (item, patron) in enumerate(zip(wanted, rng.choices(town.current, k=len(wanted)), strict=True), first):
         waiting = number % 3 == 0
         asked = book.today - timedelta(days=rng.randrange(2, 60))
         book.add("reserves", reserve_id=number, borrowernumber=patron.number, reservedate=asked,

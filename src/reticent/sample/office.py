@@ -14,9 +14,7 @@ from reticent.sample.traces import Traced
 _PICTURE = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffd9")
 
 
-def everything(
-    book: Book, rng: random.Random, town: Town, catalogue: Catalogue, traced: list[Traced]
-) -> None:
+def everything(book: Book, rng: random.Random, town: Town, catalogue: Catalogue, traced: list[Traced]) -> None:
     """Write the records of the back office."""
     for write in (_accounts, _families, _notes, _housebound, _money, _leftovers):
         write(book, rng, town)
@@ -103,9 +101,7 @@ def _notes(book: Book, rng: random.Random, town: Town) -> None:
 
 
 def _housebound(book: Book, rng: random.Random, town: Town) -> None:
-    homebound: list[Patron] = [patron for patron in town.current if patron.category == "HB"] or town.current[
-        :4
-    ]
+    homebound: list[Patron] = [patron for patron in town.current if patron.category == "HB"] or town.current[:4]
     for patron in homebound:
         book.add("housebound_profile", borrowernumber=patron.number, day="tuesday", frequency="fortnightly",
                  fav_itemtypes="LP", fav_subjects="clergy mysteries; dementia caregiving",

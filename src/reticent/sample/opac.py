@@ -59,9 +59,7 @@ def _sessions(book: Book, rng: random.Random, town: Town, catalogue: Catalogue) 
                 "sessiontype": "patron",
                      "firstname": patron.given, "surname": patron.surname,
                      "emailaddress": patron.email or ""}  # fmt: skip
-        blob = "---\n" + "".join(
-            f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in kept.items()
-        )
+        blob = "---\n" + "".join(f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in kept.items())
         book.add("sessions", id=f"{rng.getrandbits(128):032x}", a_session=blob.encode(), tied=known)
 
 

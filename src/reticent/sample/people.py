@@ -125,10 +125,7 @@ def settle(book: Book, rng: random.Random, patrons: int, first_day: date) -> Tow
     for name, value in SETTINGS.items():
         book.plain("systempreferences", variable=name, value=value)
     _staff(book, rng, first_day)
-    people = [
-        _patron(book, rng, FIRST_PATRON + i, first_day, gone=i % 10 == 9)
-        for i in range(patrons + patrons // 9)
-    ]
+    people = [_patron(book, rng, FIRST_PATRON + i, first_day, gone=i % 10 == 9) for i in range(patrons + patrons // 9)]
     for patron in people:
         if patron.left is None:
             _account(book, "borrowers", patron)

@@ -18,9 +18,7 @@ _WANTED = (
 )  # fmt: skip
 
 
-def everything(
-    book: Book, rng: random.Random, town: Town, catalogue: Catalogue, traced: list[Traced]
-) -> None:
+def everything(book: Book, rng: random.Random, town: Town, catalogue: Catalogue, traced: list[Traced]) -> None:
     """Write every service the library runs beside lending."""
     for write in (_interlibrary, _articles, _suggestions, _bookings, _clubs, _serials_and_courses):
         write(book, rng, town, catalogue)
@@ -31,8 +29,7 @@ def _dated(book: Book, rng: random.Random, count: int) -> list[tuple[datetime, b
     """Return ``count`` moments of the past and whether what began then is over; the newest are not."""
     days = sorted(rng.randrange(12, 1500) for _ in range(count))
     return [
-        (moment(rng, "MAIN", book.today - timedelta(days=day)), n >= max(2, count // 12))
-        for n, day in enumerate(days)
+        (moment(rng, "MAIN", book.today - timedelta(days=day)), n >= max(2, count // 12)) for n, day in enumerate(days)
     ]
 
 

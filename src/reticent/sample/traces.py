@@ -77,9 +77,7 @@ def _state(book: Book, loan: Loan) -> State:
 
 
 def _plant_bad_dates(rng: random.Random, ended: list[Traced]) -> None:
-    ordinary = [
-        t for t in ended if t.state is State.NAMED and t.loan.patron.privacy == 1 and not t.loan.renewed
-    ]
+    ordinary = [t for t in ended if t.state is State.NAMED and t.loan.patron.privacy == 1 and not t.loan.renewed]
     for n, t in enumerate(rng.sample(ordinary, min(12, len(ordinary) // 4))):
         t.held = "no returndate" if n < 7 else "future returndate"
 
@@ -173,9 +171,7 @@ def _notice(book: Book, rng: random.Random, loan: Loan, when: datetime, word: st
     send(book, patron, when, code, subject, body, f"---\nissue_id: {loan.number}\n")
 
 
-def send(
-    book: Book, patron: Patron, when: datetime, code: str, subject: str, body: str, metadata: str
-) -> None:
+def send(book: Book, patron: Patron, when: datetime, code: str, subject: str, body: str, metadata: str) -> None:
     """Queue one notice as Koha's cron jobs do: sent the next morning, now and then in vain."""
     queued = book.off_edge(when, 7)
     sent = queued.date() < book.today - timedelta(days=1)
