@@ -29,8 +29,8 @@ class Finder(Protocol):
         """Return digests of the system's structure and which series cannot be trusted here."""
         ...
 
-    def survey(self, series: str, cutoff: datetime | None, why_no_cutoff: str = "") -> Survey:
-        """Count one series against a cutoff (naive local time of the system); None withholds all."""
+    def survey(self, series: str, cutoff: datetime | str) -> Survey:
+        """Count one series against a cutoff (naive local time of the system), or say why there is none."""
         ...
 
     def places(self) -> Sequence[Place]:

@@ -178,8 +178,41 @@ def disarm(step: Annotated[str, typer.Argument(help="The series: system/series."
     finish({"disarmed": step}, lambda: output.say(f"{step} is disarmed."), 0)
 
 
+@app.command()
+def check() -> None:
+    """Is the promise kept? Every question again, by other code and by the prover's own account."""
+    from reticent.acts.check import check as act
+    from reticent.cli import output
+
+    with output.progress(OPTIONS) as progress:
+        report = act(opened(), progress)
+    finish(report.document(), lambda: output.show_check(report), report.exit_code)
+
+
+@app.command()
+def statistics(
+    form: Annotated[str, typer.Option("--form", help="pls, acrl or iso2789.")],
+    year: Annotated[int, typer.Option("--year", help="The year of the form.")],
+) -> None:
+    """The counts a library must report: what is there plus what severing tallied."""
+    from reticent.acts.statistics import statistics as act
+    from reticent.cli import output
+
+    with output.progress(OPTIONS) as progress:
+        answered = act(opened(), form, year, progress)
+    finish(answered.document(), lambda: output.show_form(answered), answered.exit_code)
+
+
+def _add_groups() -> None:
+    from reticent.cli import hold, ledger
+
+    app.add_typer(ledger.app, name="ledger")
+    app.add_typer(hold.app, name="hold")
+
+
 def main() -> None:
     """Run the command line; every failure ends with a message that says what to do."""
+    _add_groups()
     try:
         code = app(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)

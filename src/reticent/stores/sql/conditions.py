@@ -109,14 +109,14 @@ class Conditions:
         """Whether dates are kept as text."""
         return self.database.dialect == "sqlite"
 
-    def withheld_names(self, cutoff: datetime | None, why_no_cutoff: str) -> list[str]:
+    def withheld_names(self, cutoff: datetime | str) -> list[str]:
         """Return the reasons a tie can be withheld for, in the order of their numbers."""
         names = [UNDECIDED, NO_BRANCH, NO_DATE, FUTURE, *(reason for reason, _ in self.reasons())]
-        return names if cutoff is not None else [*names, why_no_cutoff]
+        return [*names, cutoff] if isinstance(cutoff, str) else names
 
-    def survey(self, cutoff: datetime | None, now: datetime, why_no_cutoff: str = "") -> sa.Select[tuple[int, int]]:
+    def survey(self, cutoff: datetime | str, now: datetime) -> sa.Select[tuple[int, int]]:
         """Return a query of (state, rows, oldest, newest): one pass over the table."""
-        names = self.withheld_names(cutoff, why_no_cutoff)
+        names = self.withheld_names(cutoff)
         state = sa.case(*self._states(cutoff, now, names), else_=WITHHELD).label("state")
         dates = [sa.func.min(self.date), sa.func.max(self.date)] if self.date is not None else [sa.null(), sa.null()]
         where = [self._fails(self.series.is_tied()).is_not(sa.true())]
@@ -124,7 +124,7 @@ class Conditions:
             where.append(self._fails(self.scope).is_not(sa.true()))
         return sa.select(state, sa.func.count(), *dates).select_from(self.source).where(*where).group_by(state)
 
-    def _states(self, cutoff: datetime | None, now: datetime, names: list[str]) -> Iterator[tuple[Sql, int]]:
+    def _states(self, cutoff: datetime | str, now: datetime, names: list[str]) -> Iterator[tuple[Sql, int]]:
         yield sa.not_(sa.func.coalesce(self.tied, sa.false())), WITHHELD
         if self.scope is not None:
             held = self._holds(self.scope)
@@ -137,7 +137,7 @@ class Conditions:
             yield self._holds(condition), WITHHELD + names.index(reason)
         if self.ended is not None:
             yield from self._by_date(self.ended, now, names)
-        if cutoff is None:
+        if isinstance(cutoff, str):
             yield sa.true(), WITHHELD + len(names) - 1
             return
         yield self.due(cutoff), DUE
