@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from hashlib import sha256
 from pathlib import Path
 
@@ -10,6 +13,8 @@ from reticent.keyring.signing import LedgerKey
 from reticent.ledger.entries import encode
 from reticent.ledger.log import Log
 from reticent.ledger.merkle import leaf_hash, node_hash
+from reticent.ledger.note import Verifier
+from reticent.ledger.verify import verify
 
 ORIGIN = "library.example/ledger/1"
 NAMES = frozenset({"ils", "ils/old_issues", "ils/statistics"})
@@ -54,3 +59,32 @@ def direct_root(leaves: list[bytes]) -> bytes:
     while at * 2 < len(leaves):
         at *= 2
     return node_hash(direct_root(leaves[:at]), direct_root(leaves[at:]))
+
+
+def start_worker(*arguments: object, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+    """Start ``tests.ledger.worker``; ``before`` are words to put in front of python."""
+    root = Path(__file__).parents[2]
+    return subprocess.Popen(
+        [*before, sys.executable, "-m", "tests.ledger.worker", *map(str, arguments)],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": f"{root / 'src'}{os.pathsep}{root}"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def acts_done(said: str) -> dict[int, int]:
+    """Return act -> first index from a worker's whole lines."""
+    whole = said[: said.rfind("\n") + 1].splitlines()
+    return {int(line.split()[1]): int(line.split()[2]) for line in whole if line.startswith("done")}
+
+
+def assert_acts_stand(path: Path, done: dict[int, int], batch: int) -> int:
+    """Check that the ledger is sound and holds each of these acts at its place; return its size."""
+    report = verify(path, Verifier(ORIGIN, bytes(32)))
+    assert report.sound, report.sentences()
+    with Log.open(path, ORIGIN, names=NAMES) as log:
+        for act, first in done.items():
+            expected = [encode(entry(act * batch + number), NAMES) for number in range(batch)]
+            assert [log.entry(first + number) for number in range(batch)] == expected
+    return report.size

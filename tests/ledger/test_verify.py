@@ -125,7 +125,8 @@ def test_tampering_is_found_by_the_comparison_that_should_find_it(
 def test_the_untouched_ledger_is_sound(case: Case) -> None:
     report = verify(case.path, case.key.verifier, own=case.key.last(), kept=[case.minutes])
     assert (report.faults, report.size, report.signed, report.kept) == ((), SIZE, SIZE, 1)
-    assert report.root == Log.open(case.path, ORIGIN).root(SIZE)
+    with Log.open(case.path, ORIGIN) as log:
+        assert report.root == log.root(SIZE)
 
 
 def test_many_faults_are_all_listed(case: Case, tmp_path: Path) -> None:

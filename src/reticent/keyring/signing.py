@@ -49,10 +49,11 @@ class LedgerKey:
     def load(cls, folder: Folder, origin: str) -> Self:
         """Read the key. Raises ConfigurationError if it is not there, EvidenceBroken if it is damaged."""
         text = folder.read(_name(origin, "key")).decode("utf-8", "replace")
-        raw = decode(text.rpartition("+")[2]) or b""
+        key_id, _, seed = text.removeprefix(f"PRIVATE+KEY+{origin}+").partition("+")
+        raw = decode(seed) or b""
         if raw[:1] == ED25519 and len(raw) == 33:
             key = cls(folder, origin, raw[1:])
-            if text.rpartition("+")[0] == f"PRIVATE+KEY+{origin}+{key.verifier.key_id.hex()}":
+            if key.verifier.key_id.hex() == key_id:
                 return key
         raise EvidenceBroken("The ledger's signing key is damaged.", where=origin, do="Open a new ledger.")
 
