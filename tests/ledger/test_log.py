@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,20 @@ def test_asking_outside_the_ledger_is_wrong_use(tmp_path: Path, index: int) -> N
                 ask(index)
         with pytest.raises(UsageError):
             log.root(4)
+
+
+@pytest.mark.parametrize("name", ["a b?mode=ro#x%41.db", "ü'\";.db"])
+def test_any_file_name_will_do(tmp_path: Path, name: str) -> None:
+    new_log(tmp_path / name, 3).close()
+    with Log.open(tmp_path / name, ORIGIN) as log:
+        assert log.size == 3
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+def test_use_in_another_thread_is_not_called_damage(tmp_path: Path) -> None:
+    with new_log(tmp_path / "ledger.db", 3) as log, ThreadPoolExecutor() as pool:
+        answer = pool.submit(log.entry, 0)
+        assert isinstance(answer.exception(), sqlite3.ProgrammingError)
 
 
 def test_a_ledger_is_never_written_over(tmp_path: Path) -> None:
