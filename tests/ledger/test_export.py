@@ -112,18 +112,19 @@ def test_nothing_is_exported_before_the_first_checkpoint(tmp_path: Path) -> None
         export(log, tmp_path / "copy", new_key(tmp_path).verifier)
 
 
-def test_another_ledger_does_not_continue_the_copy(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [200, 300])
+def test_another_ledger_does_not_continue_the_copy(tmp_path: Path, size: int) -> None:
     key, folder = new_key(tmp_path), tmp_path / "copy"
-    with new_log(tmp_path / "ledger.db", 300) as log:
+    with new_log(tmp_path / "ledger.db", size) as log:
         log.checkpoint(key)
         export(log, folder, key.verifier)
     (tmp_path / "keys" / "ledger@library.example+ledger+1.last").unlink()
     with new_log(tmp_path / "forged.db") as log:
-        log.append([entry(number + 1) for number in range(301)], once="all")
+        log.append([entry(number + 1) for number in range(size + 1)], once="all")
         log.checkpoint(key)
         with pytest.raises(EvidenceBroken):
             export(log, folder, key.verifier)
-    assert read_as_stranger(folder, key.verifier.vkey) == bodies(300)
+    assert read_as_stranger(folder, key.verifier.vkey) == bodies(size)
 
 
 def test_a_changed_file_of_the_copy_is_found(tmp_path: Path) -> None:

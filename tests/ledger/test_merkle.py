@@ -137,6 +137,18 @@ def test_every_consistency_proof_verifies(data: st.DataObject) -> None:
 
 
 @given(st.data())
+@settings(max_examples=200, deadline=None)
+def test_a_proof_does_not_serve_for_a_deeper_tree(data: st.DataObject) -> None:
+    new = data.draw(st.integers(2, len(BIG)))
+    old = data.draw(st.integers(1, new - 1))
+    deeper = data.draw(st.integers((1 << (new - 1).bit_length()) + 1, 10**6))
+    proof = BIG_TREE.consistency(old, new)
+    assert not is_consistent(old, deeper, BIG_TREE.root(old), BIG_TREE.root(new), proof)
+    path = BIG_TREE.inclusion(old, new)
+    assert root_from_inclusion(leaf_hash(BIG[old]), old, deeper, path) != BIG_TREE.root(new)
+
+
+@given(st.data())
 @settings(max_examples=300, deadline=None)
 def test_no_forked_history_is_consistent(data: st.DataObject) -> None:
     new = data.draw(st.integers(2, 600))
