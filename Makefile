@@ -35,7 +35,7 @@ check: $(VENV)/ready ## style, types, floors of the house
 	$(BIN)/lint-imports
 
 unit: $(VENV)/ready ## the tests
-	$(BIN)/python -m pytest -q -m "not soak"
+	$(BIN)/python -m pytest -q
 
 soak: $(VENV)/ready ## hundreds of kills, millions of rows; takes an hour
 	tools/system_packages.sh

@@ -60,7 +60,9 @@ def test_a_slip_is_named_with_file_and_line(tmp_path: Path, text: str, line: int
 def test_a_password_comes_from_the_environment_or_a_file_and_is_quoted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = LEAST + '[systems.ils.accounts]\nfind = "mysql+pymysql://f:${PW}@db/k"\nsever = "mysql://s:${file:pw}@db/k"\n'
+    text = (
+        LEAST + '[systems.ils.accounts]\nfind = "mysql+pymysql://f:${PW}@db/k"\nsever = "mysql://s:${file:pw}@db/k"\n'
+    )
     (tmp_path / "pw").write_text("p@ss/word\n")
     monkeypatch.setenv("PW", "a:b@c")
     site = read_site(written(tmp_path, text))

@@ -16,6 +16,7 @@ need mariadb-server mariadbd /usr/sbin/mariadbd
 need postgresql /usr/lib/postgresql/*/bin/postgres
 need chromium chromium
 need age age
+need strace strace
 need openssh-client ssh-keygen
 need python3-venv python3 # the module itself is checked below
 python3 -c 'import venv, ensurepip' 2>/dev/null || missing="$missing python3-venv"
