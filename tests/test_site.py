@@ -97,7 +97,7 @@ def test_lengths_of_time() -> None:
 def test_the_file_is_looked_for_in_the_order_documented(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RETICENT_SITE", raising=False)
-    with pytest.raises(ConfigurationError, match="no reticent.toml"):
+    with pytest.raises(ConfigurationError, match=r"no reticent\.toml"):
         find_file(None)
     written(tmp_path, LEAST)
     assert find_file(None) == Path("reticent.toml")
