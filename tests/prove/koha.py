@@ -90,7 +90,11 @@ class Koha:
         sqlite = self.engine.dialect.name == "sqlite"
         with self.engine.connect() as connection:
             # Orphans are what a real Koha is full of, and dates nobody can read what an old one is.
-            off = ["PRAGMA foreign_keys = OFF", "PRAGMA synchronous = OFF"] if sqlite else ["SET foreign_key_checks = 0", "SET sql_mode = ''"]
+            off = (
+                ["PRAGMA foreign_keys = OFF", "PRAGMA synchronous = OFF"]
+                if sqlite
+                else ["SET foreign_key_checks = 0", "SET sql_mode = ''"]
+            )
             for statement in off:
                 connection.exec_driver_sql(statement)
             for table, found in rows.items():

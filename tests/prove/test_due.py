@@ -118,7 +118,7 @@ def koha(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def both(koha: Koha, series: str, cutoff: datetime | None) -> tuple[Survey, Survey]:
     """The survey of a series, and the prover's recount."""
     view = koha.view()
-    counted = koha.finder.survey(series, cutoff, "not set")
+    counted = koha.finder.survey(series, "not set" if cutoff is None else cutoff)
     again = recount(
         koha.reader, KOHA, view.fit, series, cutoff, view.now, view.sentinel, view.branches, view.decided, "not set"
     )
