@@ -15,6 +15,8 @@ from reticent.systems.mapfile import Series
 from reticent.systems.predicates import Exists, Field, In, Predicate
 
 OPEN, WITHIN, DUE, WITHHELD = 0, 1, 2, 10
+EARLIEST = datetime(1000, 1, 1)  # noqa: DTZ001 - a database's own local time
+"""MySQL's own "no date" is 0000-00-00, SQLite's can be an empty text; both sort before any date."""
 UNDECIDED = "could not be decided"
 NO_BRANCH = "whose branch it is cannot be told"
 NO_DATE = "no end date"
@@ -96,7 +98,14 @@ class Conditions:
         if self.ended is None:
             return
         before = self.ended < self.moment(cutoff)
-        yield sa.or_(before, self.ended.is_(None)) if self.series.undated == "due" else before
+        if self.series.undated == "due":
+            yield sa.or_(before, self.ended.is_(None))
+        else:
+            yield sa.and_(before, self.ended >= self.moment(EARLIEST))
+
+    def missing(self, when: Column) -> Sql:
+        """TRUE where a date says nothing."""
+        return sa.or_(when.is_(None), when < self.moment(EARLIEST))
 
     def moment(self, value: datetime) -> sa.BindParameter[object]:
         """Return a moment as this database stores it: SQLite keeps ISO text, which must compare as text."""
@@ -146,7 +155,7 @@ class Conditions:
 
     def _by_date(self, ended: Column, now: datetime, names: list[str]) -> Iterator[tuple[Sql, int]]:
         if self.series.undated == "open":
-            yield ended.is_(None), OPEN
+            yield self.missing(ended), OPEN
         elif self.series.undated == "withheld":
-            yield ended.is_(None), WITHHELD + names.index(NO_DATE)
+            yield self.missing(ended), WITHHELD + names.index(NO_DATE)
         yield ended > self.moment(now), OPEN if self.series.planned else WITHHELD + names.index(FUTURE)
