@@ -13,6 +13,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import assert_never
 
 from cedarpy import pst
@@ -41,7 +42,7 @@ class Typed:
 
     type: Type
     value: Term
-    err: Term
+    err: Term = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,8 @@ class Compiler:
         """Compile one rule."""
         self._rule, self._where = rule.id, rule.where
         if not self.in_scope(rule):
-            return Verdict(False, False)
-        so_far = Typed(Bool(), True, False)
+            return Verdict(applies=False, errs=False)
+        so_far = Typed(Bool(), value=True)
         for clause in rule.tree.clauses:
             if so_far.value is False:
                 break
@@ -127,11 +128,9 @@ class Compiler:
         """Compile one expression."""
         match node:
             case pst.BoolLit(value=truth):
-                return Typed(Bool(), truth, False)
+                return Typed(Bool(), truth)
             case pst.LongLit(value=number):
-                return Typed(Long(), number, False)
-            case pst.StringLit(value=text):
-                return Typed(Text(), text, False)
+                return Typed(Long(), number)
             case pst.EntityLit(value=uid):
                 return self._literal(uid)
             case pst.Var(name=name):
@@ -140,6 +139,16 @@ class Compiler:
                 return self.get(self.expr(base), attr)
             case pst.HasAttr(base=base, attrs=attrs):
                 return self._has_path(self.expr(base), attrs)
+            case pst.UnaryOp():
+                return self._unary(node)
+            case pst.BinaryOp():
+                return self._logic(node) if node.op in ("and", "or") else self._binary(node)
+        return self._rarer(node)
+
+    def _rarer(self, node: pst.Expr) -> Typed:
+        match node:
+            case pst.StringLit(value=text):
+                return Typed(Text(), text)
             case pst.Is(base=base, entity_type=wanted, in_expr=None):
                 found = self.expr(base)
                 return Typed(Bool(), found.type == Ent(str(wanted)), found.err)
@@ -147,29 +156,25 @@ class Compiler:
                 return self._set([self.expr(element) for element in elements])
             case pst.IfThenElse(cond=cond, then_expr=then, else_expr=other):
                 return self._if(self._bool(self.expr(cond)), then, other)
-            case pst.UnaryOp():
-                return self._unary(node)
-            case pst.BinaryOp():
-                return self._binary(node)
-            case pst.Like():
-                raise self.unmodelled("like")
-        raise self.unmodelled(_name(node))
+        raise self.unmodelled(type(node).__name__.lower())
 
     def _literal(self, uid: pst.EntityUid) -> Typed:
         name = str(uid.type)
         if name == "Action":
-            return Typed(Ent("Action"), Uid("Action", uid.id), False)
+            return Typed(Ent("Action"), Uid("Action", uid.id))
         if name not in self.schema.enums:
-            raise self.unmodelled(f"one named {name}; a rule may name roles, classes and kinds, no one person or thing")
-        return Typed(Ent(name), Uid(name, uid.id), False)
+            raise self.unmodelled(
+                f"one named {name}; a rule may name roles, classes and kinds, no one person or thing"
+            )
+        return Typed(Ent(name), Uid(name, uid.id))
 
     def _var(self, name: str) -> Typed:
         if name == "context":
-            return Typed(Rec(), None, False)
+            return Typed(Rec(), None)
         if name == "action":
-            return Typed(Ent("Action"), Uid("Action", self.kind.action), False)
+            return Typed(Ent("Action"), Uid("Action", self.kind.action))
         found = self.kind.principal if name == "principal" else self.kind.resource
-        return Typed(Ent(found), self.terms.var(name, self.kind), False)
+        return Typed(Ent(found), self.terms.var(name, self.kind))
 
     def get(self, base: Typed, name: str) -> Typed:
         """Read an attribute: errs when the entity or an optional attribute is not there."""
@@ -183,14 +188,16 @@ class Compiler:
         there = t.exists(owner, base.value)
         if not attribute.required:
             there = t.both(there, t.present(owner, base.value, attribute))
-        return Typed(attribute.type, t.attr(owner, base.value, attribute), t.either(base.err, t.negate(there)))
+        return Typed(
+            attribute.type, t.attr(owner, base.value, attribute), t.either(base.err, t.negate(there))
+        )
 
     def has(self, base: Typed, name: str) -> Typed:
         """Ask whether an attribute is there; never errs of itself."""
         t, attribute = self.terms, self._declared(base, name)
         if attribute is None:
             self.note(f"asks for {name!r}, which the schema does not declare, so the answer is always no")
-            return Typed(Bool(), False, base.err)
+            return Typed(Bool(), value=False, err=base.err)
         if isinstance(base.type, Rec):
             return Typed(Bool(), True if attribute.required else t.context_present(attribute), base.err)
         owner = _owner(base)
@@ -201,7 +208,7 @@ class Compiler:
 
     def _has_path(self, base: Typed, names: tuple[str, ...]) -> Typed:
         answer = self.has(base, names[0])
-        for before, name in zip(names, names[1:], strict=False):
+        for before, name in pairwise(names):
             if answer.value is False:
                 return answer
             base = self.get(base, before)
@@ -215,13 +222,15 @@ class Compiler:
 
     def _set(self, elements: list[Typed]) -> Typed:
         kinds = {element.type for element in elements}
-        values = frozenset(element.value for element in elements if isinstance(element.value, Uid | int | str))
+        values = frozenset(
+            element.value for element in elements if isinstance(element.value, Uid | int | str)
+        )
         if len(values) < len({e.value for e in elements}) or len(kinds) > 1:
             raise self.unmodelled("a set literal that is not a list of constants of one type")
         kind = kinds.pop() if kinds else None
         if isinstance(kind, SetOf | Rec):
             raise self.unmodelled("a set of sets")
-        return Typed(SetOf(kind), values, False)
+        return Typed(SetOf(kind), values)
 
     def _if(self, cond: Typed, then: pst.Expr, other: pst.Expr) -> Typed:
         if isinstance(cond.value, bool) and cond.err is False:
@@ -238,21 +247,18 @@ class Compiler:
             case "not", Bool():
                 return self.not_(arg)
             case "neg", Long():
-                return self._number(operator.sub, Typed(Long(), 0, False), arg)
+                return self._number(operator.sub, Typed(Long(), 0), arg)
         raise self.unmodelled(node.op)
 
+    def _logic(self, node: pst.BinaryOp) -> Typed:
+        """Compile ``&&`` and ``||``; what a constant left side hides is never even typed."""
+        left = self._bool(self.expr(node.left))
+        if left.value is (node.op == "or"):
+            return left
+        join = self.and_ if node.op == "and" else self.or_
+        return join(left, self._bool(self.expr(node.right)))
+
     def _binary(self, node: pst.BinaryOp) -> Typed:
-        match node.op:
-            case "and":
-                left = self._bool(self.expr(node.left))
-                if left.value is False:
-                    return left
-                return self.and_(left, self._bool(self.expr(node.right)))
-            case "or":
-                left = self._bool(self.expr(node.left))
-                if left.value is True:
-                    return left
-                return self.or_(left, self._bool(self.expr(node.right)))
         left, right = self.expr(node.left), self.expr(node.right)
         match node.op:
             case "eq":
@@ -261,10 +267,8 @@ class Compiler:
                 return self.not_(self.eq(left, right))
             case "less" | "less_eq" | "greater" | "greater_eq":
                 return self._compare(node.op, left, right)
-            case "add":
-                return self._number(operator.add, left, right)
-            case "sub":
-                return self._number(operator.sub, left, right)
+            case "add" | "sub":
+                return self._number(getattr(operator, node.op), left, right)
             case "mul":
                 if not isinstance(left.value, int) and not isinstance(right.value, int):
                     raise self.unmodelled("a product of two unknowns")
@@ -295,8 +299,10 @@ class Compiler:
         """Cedar's ``==``; two types are never equal, which is noted as a likely slip."""
         t, err = self.terms, self.terms.either(left.err, right.err)
         if left.type != right.type:
-            self.note(f"compares {_type_name(left.type)} with {_type_name(right.type)}, which are never equal")
-            return Typed(Bool(), False, err)
+            self.note(
+                f"compares {_type_name(left.type)} with {_type_name(right.type)}, which are never equal"
+            )
+            return Typed(Bool(), value=False, err=err)
         if isinstance(left.type, SetOf | Rec):
             raise self.unmodelled("equality of two sets or records")
         return Typed(Bool(), t.same(left.value, right.value, left.type), err)
@@ -323,10 +329,10 @@ class Compiler:
             raise self.unmodelled("contains on something that is no set")
         t, err = self.terms, self.terms.either(members.err, element.err)
         if members.type.element is None:
-            return Typed(Bool(), False, err)
+            return Typed(Bool(), value=False, err=err)
         if members.type.element != element.type:
             self.note(f"looks for {_type_name(element.type)} in a set of {_type_name(members.type.element)}")
-            return Typed(Bool(), False, err)
+            return Typed(Bool(), value=False, err=err)
         return Typed(Bool(), t.member(members.value, element.value, element.type), err)
 
     def _contains_many(self, op: str, left: Typed, right: Typed) -> Typed:
@@ -334,7 +340,7 @@ class Compiler:
             raise self.unmodelled(f"{op} over a set that is not written out")
         answer = Typed(Bool(), op == "contains_all", self.terms.either(left.err, right.err))
         for element in sorted(right.value):
-            found = self.contains(left, Typed(right.type.element or Bool(), element, False))
+            found = self.contains(left, Typed(right.type.element or Bool(), element))
             join = self.terms.both if op == "contains_all" else self.terms.either
             answer = Typed(Bool(), join(answer.value, found.value), answer.err)
         return answer
@@ -368,7 +374,3 @@ def _type_name(kind: Type) -> str:
         case SetOf(element=element):
             return f"a set of {_type_name(element)}" if element else "an empty set"
     return {Bool: "a truth value", Long: "a number", Text: "a text", Rec: "a record"}[type(kind)]
-
-
-def _name(node: object) -> str:
-    return type(node).__name__

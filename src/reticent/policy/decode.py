@@ -9,7 +9,7 @@ import z3
 
 from reticent.policy.request import Request, Value
 from reticent.policy.schema import Attribute, Bool, Ent, Kind, Long, Schema, SetOf, Text, Type
-from reticent.policy.solver import TEXTS, Leaf, Sorts
+from reticent.policy.solver import NO, TEXTS, YES, Leaf, Sorts
 from reticent.policy.terms import ABSENT, Uid
 
 Key = tuple[str, int | str]
@@ -21,7 +21,9 @@ class Decoder:
     def __init__(self, schema: Schema, model: Any, leaves: Iterable[Leaf], names: dict[Key, Uid]) -> None:
         self.schema, self.model, self.names = schema, model, names
         self.leaves = {leaf.path: leaf for leaf in leaves}
-        self.values = {path: model.eval(leaf.term, model_completion=True) for path, leaf in self.leaves.items()}
+        self.values = {
+            path: model.eval(leaf.term, model_completion=True) for path, leaf in self.leaves.items()
+        }
         self.entities: dict[Uid, dict[str, Value]] = {}
         self.absent: set[Uid] = set()
 
@@ -70,7 +72,7 @@ class Decoder:
             if isinstance(leaf.type, Ent) and leaf.type.name not in self.schema.enums
         }
         for path, uid in owners.items():
-            if z3.is_false(self.values.get((*path, "?"), z3.BoolVal(True))):
+            if z3.is_false(self.values.get((*path, "!"), YES)):
                 self.absent.add(uid)
                 self.entities.pop(uid, None)
         for path, uid in owners.items():
@@ -81,7 +83,7 @@ class Decoder:
 
     def _field(self, path: tuple[str, ...], attribute: Attribute) -> Any:
         here = (*path, attribute.name)
-        if not attribute.required and not z3.is_true(self.values.get((*here, "?"), z3.BoolVal(False))):
+        if not attribute.required and not z3.is_true(self.values.get((*here, "?"), NO)):
             return ABSENT
         if here in self.values:
             return self._value(attribute.type, self.values[here])
@@ -99,14 +101,18 @@ class Decoder:
             case Ent(name=name):
                 return self._uid(name, value)
             case SetOf(element=Ent(name=name)):
-                return frozenset(uid for uid, term in self._candidates(name) if self._holds(z3.Select(value, term)))
+                return frozenset(
+                    uid for uid, term in self._candidates(name) if self._holds(z3.Select(value, term))
+                )
         return int(value.as_long())
 
     def _candidates(self, name: str) -> list[tuple[Uid, Any]]:
         if name in self.schema.enums:
             words = Sorts.of(name, self.schema.enums[name])[1]
             return [(Uid(name, word), term) for word, term in words.items()]
-        known = [(key, uid) for (owner, key), uid in self.names.items() if owner == name and isinstance(key, int)]
+        known = [
+            (key, uid) for (owner, key), uid in self.names.items() if owner == name and isinstance(key, int)
+        ]
         return [(uid, z3.IntVal(key)) for key, uid in known if uid not in self.absent]
 
     def _holds(self, term: Any) -> bool:
@@ -148,7 +154,7 @@ def fewer(request: Request, keep: Callable[[Request], bool]) -> Request:
         for name, value in attributes.items():
             for member in sorted(value) if isinstance(value, frozenset) else ():
                 now = request.entities[uid][name]
-                assert isinstance(now, frozenset)
-                less = request.knowing({uid: {**request.entities[uid], name: now - {member}}})
+                rest = now - {member} if isinstance(now, frozenset) else now
+                less = request.knowing({uid: {**request.entities[uid], name: rest}})
                 request = less if keep(less) else request
     return request

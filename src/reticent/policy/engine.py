@@ -34,6 +34,9 @@ class Outcome:
         return self.allow and not self.erred and not self.unfit
 
 
+UNFIT = Outcome(allow=False, deciding=(), erred=0, unfit=True)
+
+
 class Engine:
     """One bundle's rules and schema, parsed once."""
 
@@ -45,12 +48,14 @@ class Engine:
     def ask(self, request: Request) -> Outcome:
         """Decide one request; never raises on data that does not fit."""
         try:
-            entities = cedarpy.Entities.from_json_str(json.dumps(entities_json(request.entities)), self._schema)
+            entities = cedarpy.Entities.from_json_str(
+                json.dumps(entities_json(request.entities)), self._schema
+            )
         except ValueError:
-            return Outcome(False, (), 0, unfit=True)
+            return UNFIT
         answer = cedarpy.is_authorized(request_json(request), self._rules, entities, self._schema)
         if answer.decision == cedarpy.Decision.NoDecision:
-            return Outcome(False, (), 0, unfit=True)
+            return UNFIT
         found = answer.diagnostics
         deciding = tuple(self._names[reason] for reason in found.reasons)
         return Outcome(answer.allowed, deciding, len(found.errors))

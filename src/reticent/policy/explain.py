@@ -57,8 +57,8 @@ def explain(bundle: Bundle, request: Request, outcome: Outcome) -> Explanation:
 def story(bundle: Bundle, request: Request, outcome: Outcome, rules: Sequence[Rule] = ()) -> str:
     """Tell one request and its answer in two sentences."""
     rules = rules or tuple(rule for rule in bundle.rules if rule.id in outcome.deciding)
-    asked = f"{_who(request)} asks to {bundle.schema.actions.get(request.action, request.action)}: {_what(request)}"
-    asked = f"{asked}{_why(request)}{_paper(request)}{_signed(request)}."
+    action = bundle.schema.actions.get(request.action, request.action)
+    asked = f"{_who(request)} asks to {action}: {_what(request)}{_why(request)}{_paper(request)}{_signed(request)}."
     return f"{asked[0].upper()}{asked[1:]} {_answer(outcome, rules)}"
 
 
@@ -165,13 +165,21 @@ def _signed(request: Request) -> str:
         return ", signed by no officer" if request.context.get("instrument") is not None else ""
     if first == second:
         return f", signed twice by one person ({_text(first)})"
-    named = [f"{_text(one)} as {role}" for one, role in ((first, "custodian"), (second, "counsel")) if one is not None]
+    named = [
+        f"{_text(one)} as {role}"
+        for one, role in ((first, "custodian"), (second, "counsel"))
+        if one is not None
+    ]
     return ", signed by " + " and ".join(named)
 
 
 def _roles(facts: Attributes | None) -> str:
     roles = facts.get("roles") if facts else None
-    return ", ".join(_text(role) for role in sorted(roles)) if isinstance(roles, frozenset) and roles else "no role"
+    return (
+        ", ".join(_text(role) for role in sorted(roles))
+        if isinstance(roles, frozenset) and roles
+        else "no role"
+    )
 
 
 def _word(facts: Attributes | None, name: str) -> str:

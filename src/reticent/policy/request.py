@@ -19,7 +19,7 @@ Attributes = Mapping[str, Value]
 
 @dataclass(frozen=True)
 class Request:
-    """``entities`` maps each entity the gate was handed to its attributes; enumerated words are not listed."""
+    """``entities`` maps each entity the gate was handed to its attributes; closed words are not listed."""
 
     principal: Uid
     action: str

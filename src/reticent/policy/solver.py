@@ -15,15 +15,20 @@ from typing import Any
 
 import z3
 
-from reticent.policy.schema import Attribute, Bool, Ent, Kind, Long, Schema, SetOf, Text, Type
+from reticent.policy.schema import Attribute, Bool, Ent, Kind, Long, Schema, SetOf, Type
 from reticent.policy.terms import HIGHEST, LOWEST, Term, Terms, Uid
 
 VERSION = z3.get_version_string()
+YES, NO = z3.BoolVal(val=True), z3.BoolVal(val=False)
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """One atom of the formula, with the path of names that leads to it from the request."""
+    """One atom of the formula, with the path of names that leads to it from the request.
+
+    A path ending in ``?`` asks whether an optional attribute is given, one ending in ``!`` whether
+    the entity it leads to was handed to the gate.
+    """
 
     path: tuple[str, ...]
     what: str
@@ -86,31 +91,40 @@ class Symbolic(Terms):
     def var(self, name: str, kind: Kind) -> Term:
         """Return the constant for the principal or the resource."""
         owner = kind.principal if name == "principal" else kind.resource
-        return self._leaf((name,), "var", Ent(owner), lambda: z3.Const(f"{name}.{owner}", self.sort(Ent(owner))))
+        return self._leaf(
+            (name,), "var", Ent(owner), lambda: z3.Const(f"{name}.{owner}", self.sort(Ent(owner)))
+        )
 
     def exists(self, entity: str, term: Term) -> Term:
         """Whether the entity is among what the gate was handed."""
         flag = z3.Function(f"{entity}.exists", self.sort(Ent(entity)), z3.BoolSort())
-        return self._leaf((*self._path(term), "?"), "exists", Bool(), lambda: flag(term))
+        return self._leaf((*self._path(term), "!"), "exists", Bool(), lambda: flag(term))
 
     def present(self, entity: str, term: Term, attribute: Attribute) -> Term:
         """Whether an optional attribute is there."""
         flag = z3.Function(
-            f"{entity}.{attribute.name}.given{self._world(entity, attribute)}", self.sort(Ent(entity)), z3.BoolSort()
+            f"{entity}.{attribute.name}.given{self._world(entity, attribute)}",
+            self.sort(Ent(entity)),
+            z3.BoolSort(),
         )
         return self._leaf((*self._path(term), attribute.name, "?"), "present", Bool(), lambda: flag(term))
 
     def attr(self, entity: str, term: Term, attribute: Attribute) -> Term:
         """Return the attribute as a function of its entity."""
         function = z3.Function(
-            f"{entity}.{attribute.name}{self._world(entity, attribute)}", self.sort(Ent(entity)), self.sort(attribute.type)
+            f"{entity}.{attribute.name}{self._world(entity, attribute)}",
+            self.sort(Ent(entity)),
+            self.sort(attribute.type),
         )
         return self._leaf((*self._path(term), attribute.name), "attr", attribute.type, lambda: function(term))
 
     def context_present(self, attribute: Attribute) -> Term:
         """Whether the context carries an optional attribute."""
         return self._leaf(
-            ("context", attribute.name, "?"), "present", Bool(), lambda: z3.Bool(f"context.{attribute.name}.given")
+            ("context", attribute.name, "?"),
+            "present",
+            Bool(),
+            lambda: z3.Bool(f"context.{attribute.name}.given"),
         )
 
     def context_attr(self, attribute: Attribute) -> Term:
