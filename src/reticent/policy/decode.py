@@ -10,7 +10,7 @@ import z3
 from reticent.policy.request import Request, Value
 from reticent.policy.schema import Attribute, Bool, Ent, Kind, Long, Schema, SetOf, Text, Type
 from reticent.policy.solver import NO, TEXTS, YES, Leaf, Sorts
-from reticent.policy.terms import ABSENT, Uid
+from reticent.policy.terms import ABSENT, BY_GATE, Uid
 
 Key = tuple[str, int | str]
 
@@ -35,6 +35,8 @@ class Decoder:
         context = {}
         for attribute in self.schema.context.values():
             value = self._field(("context",), attribute)
+            if attribute.name in BY_GATE and ("context", attribute.name) not in self.values:
+                value = BY_GATE[attribute.name][0]
             if value is not ABSENT:
                 context[attribute.name] = value
         self._fill()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from reticent.policy.bundle import Bundle, Rule
@@ -58,7 +58,8 @@ def story(bundle: Bundle, request: Request, outcome: Outcome, rules: Sequence[Ru
     """Tell one request and its answer in two sentences."""
     rules = rules or tuple(rule for rule in bundle.rules if rule.id in outcome.deciding)
     action = bundle.schema.actions.get(request.action, request.action)
-    asked = f"{_who(request)} asks to {action}: {_what(request)}{_why(request)}{_paper(request)}{_signed(request)}."
+    asked = f"{_who(request)} asks to {action}: {_what(request)}{_why(request)}"
+    asked = f"{asked}{_paper(request)}{_signed(request)}."
     return f"{asked[0].upper()}{asked[1:]} {_answer(outcome, rules)}"
 
 
@@ -147,16 +148,35 @@ def _paper(request: Request) -> str:
         return ", with a paper about which the gate was handed no facts"
     kind = facts.get("kind")
     name = PAPERS.get(kind.id, "a paper") if isinstance(kind, Uid) else "a paper"
-    lacking = [
-        words
-        for key, words in (
-            ("goodCause", "no good cause"),
-            ("specificFacts", "no specific facts"),
-            ("competentJurisdiction", "no competent jurisdiction"),
-        )
-        if facts.get(key) is False
-    ]
+    lacking = [words for holds, words in _lacking(request, facts) if holds]
     return f", with {name}" + (f" ({', '.join(lacking)})" if lacking else "")
+
+
+def _lacking(request: Request, facts: Attributes) -> Iterator[tuple[bool, str]]:
+    """Say what a paper does not have that a good order has."""
+    yield facts.get("goodCause") is False, "no good cause"
+    yield facts.get("specificFacts") is False, "no specific facts"
+    yield facts.get("competentJurisdiction") is False, "no competent jurisdiction"
+    yield facts.get("defectOpen") is True, "a defect open"
+    now, start, end, clock = (_number(v) for v in (request.context.get("now"), *map(facts.get, _TIMES)))
+    yield not start <= now < end, "not in force"
+    yield clock > now, "its notice clock still running"
+    tie = request.entities.get(request.resource, {})
+    if request.resource.type == "Tie":
+        yield not _among(tie, "patron", facts) and not _among(tie, "item", facts), "not naming this tie"
+    yield request.context.get("law") == Uid("LawAnswer", "mustNot"), "the law forbidding it"
+
+
+_TIMES = ("from", "until", "notBefore")
+
+
+def _number(value: Value | None) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _among(tie: Attributes, name: str, facts: Attributes) -> bool:
+    named = facts.get(f"{name}s")
+    return isinstance(named, frozenset) and tie.get(name) in named
 
 
 def _signed(request: Request) -> str:

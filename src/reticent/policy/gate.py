@@ -24,7 +24,7 @@ from reticent.policy.explain import explain
 from reticent.policy.orders import Act, Approval, Order, Signed, Verify, verified
 from reticent.policy.permits import Grant, Mint, Permit, PermitRegister, Scope, Verb
 from reticent.policy.request import Attributes, Request, Value
-from reticent.policy.terms import Uid
+from reticent.policy.terms import BY_GATE, Uid
 from reticent.ports import Clock, Journal
 
 SET_BY_GATE = frozenset({"now", "year", "custodianApproval", "counselApproval"})
@@ -180,6 +180,8 @@ class Gate:
 
     def _decide(self, request: Request) -> Decision:
         now = self._clock.now().astimezone(UTC)
+        if now.year <= BY_GATE["year"][0]:
+            return self._recorded(request, self._broken("this machine's clock is wrong"))
         situated = request.situated(now=int(now.timestamp()), year=now.year)
         unknown = {uid.type for uid in situated.referenced() - situated.entities.keys()}
         missing = unknown - self._bundle.schema.enums.keys()

@@ -4,7 +4,8 @@ They ship with the fuzzer because a comparison that cannot fail proves nothing: 
 loses its teeth, a mutant lives and the test names it.
 """
 
-# ruff: noqa: D102 - the class says what its overriding method gets wrong
+# ruff: noqa: D102
+# Each class says what its overriding method gets wrong.
 
 from __future__ import annotations
 
@@ -155,9 +156,9 @@ class EqualityErrsLess(Compiler):
 
 
 MUTANTS: tuple[type[Compiler], ...] = (
-    AndReadsOn, OrReadsOn, AndForgets, OrForgets, NotForgets, UnlessIsWhen, LastClauseLost,
-    ForbidLost, ErrorsLost, AbsentEntityRead, AbsentAttributeRead, AbsentContextRead, HasIsBlind, LessIsLessOrEqual, NumbersNeverEnd,
-    AllIsAny, IfIsSwapped, EqualityErrsLess,
+    AndReadsOn, OrReadsOn, AndForgets, OrForgets, NotForgets, UnlessIsWhen, LastClauseLost, ForbidLost,
+    ErrorsLost, AbsentEntityRead, AbsentAttributeRead, AbsentContextRead, HasIsBlind, LessIsLessOrEqual,
+    NumbersNeverEnd, AllIsAny, IfIsSwapped, EqualityErrsLess,
 )  # fmt: skip
 """Every mutant; the test asks the fuzzer about each."""
 

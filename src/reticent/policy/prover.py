@@ -76,6 +76,7 @@ class Prover:
         self.rules = tuple(bundle.rules if rules is None else rules)
         self.engine = Engine(bundle)
         self._formulas: dict[Kind, Formula] = {}
+        self._blank = Symbolic(bundle.schema)
 
     def lines(self) -> tuple[Line, ...]:
         """Return a line for every promise of the bundle, statutory exceptions applied."""
@@ -94,10 +95,10 @@ class Prover:
         line = Line(promise.id, promise.says, promise.cite, Mark.PROVED, 0)
         floor, possible = promise.tree.effect == "permit", False
         for kind in self.bundle.schema.kinds:
+            if not Compiler(self.bundle.schema, self._blank, kind).in_scope(promise):
+                continue
             try:
                 formula = self.formula(kind)
-                if not formula.compiler.in_scope(promise):
-                    continue
                 situation = formula.compiler.rule(promise)
                 if situation == Verdict(applies=False, errs=False):
                     continue

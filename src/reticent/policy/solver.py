@@ -16,7 +16,7 @@ from typing import Any
 import z3
 
 from reticent.policy.schema import Attribute, Bool, Ent, Kind, Long, Schema, SetOf, Type
-from reticent.policy.terms import HIGHEST, LOWEST, Term, Terms, Uid
+from reticent.policy.terms import BY_GATE, HIGHEST, LOWEST, Term, Terms, Uid
 
 VERSION = z3.get_version_string()
 YES, NO = z3.BoolVal(val=True), z3.BoolVal(val=False)
@@ -137,12 +137,14 @@ class Symbolic(Terms):
         )
 
     def facts(self) -> list[Any]:
-        """Return what holds of every request: numbers fit in 64 bits."""
-        return [
-            z3.And(leaf.term >= LOWEST, leaf.term <= HIGHEST)
-            for leaf in self.leaves.values()
-            if isinstance(leaf.type, Long)
-        ]
+        """Return what holds of every request: numbers fit in 64 bits, the gate's own in less."""
+        found = []
+        for leaf in self.leaves.values():
+            if isinstance(leaf.type, Long):
+                by_gate = leaf.path[0] == "context"
+                low, high = BY_GATE.get(leaf.path[-1], (LOWEST, HIGHEST)) if by_gate else (LOWEST, HIGHEST)
+                found.append(z3.And(leaf.term >= low, leaf.term <= high))
+        return found
 
     def complete(self) -> list[Any]:
         """Return the assumption that every entity the formula reads was handed to the gate."""

@@ -15,6 +15,8 @@ from reticent.policy.schema import Attribute, Kind, Type
 
 Term = Any
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
+BY_GATE = {"now": (0, 2**40), "year": (1970, 9999)}
+"""What the gate sets lies in these ends (inclusive); the gate refuses to decide on a clock outside."""
 
 
 class Uid(NamedTuple):

@@ -136,6 +136,8 @@ def _truth(term: Term) -> sa.ColumnElement[bool]:
 def _value(term: Term) -> Any:
     if isinstance(term, Row):
         return term.key
+    if term is ABSENT:
+        return sa.null()
     return sa.literal(_plain(term)) if constant(term) else term
 
 
