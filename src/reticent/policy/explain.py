@@ -121,7 +121,7 @@ def _what(request: Request) -> str:
 def _tie(facts: Attributes) -> str:
     state = facts.get("state")
     said = STATES.get(state.id, "") if isinstance(state, Uid) else ""
-    whose = f" of {_text(facts['patron'])}" if "patron" in facts else " naming no patron"
+    whose = f" of {plain_word(facts['patron'])}" if "patron" in facts else " naming no patron"
     held = ", waiting for a legal hold" if facts.get("held") else ""
     return f"a tie ({said}, {_word(facts, 'class')}){whose}{_topic(facts)}{held}"
 
@@ -136,7 +136,7 @@ def _age(facts: Attributes | None) -> str:
 
 def _why(request: Request) -> str:
     purpose = request.context.get("purpose")
-    return f", for the purpose “{_text(purpose)}”" if purpose is not None else ""
+    return f", for the purpose “{plain_word(purpose)}”" if purpose is not None else ""
 
 
 def _paper(request: Request) -> str:
@@ -184,9 +184,9 @@ def _signed(request: Request) -> str:
     if first is None and second is None:
         return ", signed by no officer" if request.context.get("instrument") is not None else ""
     if first == second:
-        return f", signed twice by one person ({_text(first)})"
+        return f", signed twice by one person ({plain_word(first)})"
     named = [
-        f"{_text(one)} as {role}"
+        f"{plain_word(one)} as {role}"
         for one, role in ((first, "custodian"), (second, "counsel"))
         if one is not None
     ]
@@ -196,17 +196,17 @@ def _signed(request: Request) -> str:
 def _roles(facts: Attributes | None) -> str:
     roles = facts.get("roles") if facts else None
     return (
-        ", ".join(_text(role) for role in sorted(roles))
+        ", ".join(plain_word(role) for role in sorted(roles))
         if isinstance(roles, frozenset) and roles
         else "no role"
     )
 
 
 def _word(facts: Attributes | None, name: str) -> str:
-    return _text(facts[name]) if facts and name in facts else "of whom the gate was told nothing"
+    return plain_word(facts[name]) if facts and name in facts else "of whom the gate was told nothing"
 
 
-def _text(value: Value | None) -> str:
+def plain_word(value: Value | None) -> str:
     """Return a word of the vocabulary in plain letters: ``lawEnforcement`` -> law enforcement."""
     name = value.id if isinstance(value, Uid) else str(value)
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).replace("_", " ").lower()

@@ -57,9 +57,9 @@ def prove_bundle(bundle: Bundle, decisions: int = DECISIONS, seed: int = 1) -> C
 
     The certificate says what was found, good or bad; only ``kept`` ones let a bundle decide.
     """
+    result = check_bundle(bundle)
     from reticent.policy.solver import VERSION
 
-    result = check_bundle(bundle)
     problems = [f"{p.rule} ({p.where}) {p.why}" for p in result.problems]
     fuzzed = 0
     if not problems:
