@@ -105,7 +105,7 @@ class Keys:
 def order(**changes: object) -> Order:
     """A good court order for one patron's circulation and holds in 2026."""
     paper = {
-        "kind": "courtOrder",
+        "kind": "court_order",
         "recipient_kind": "lawEnforcement",
         "recipient": "agency-7",
         "valid_from": NOW - timedelta(days=3),
@@ -114,7 +114,7 @@ def order(**changes: object) -> Order:
         "specific_facts": True,
         "competent_jurisdiction": True,
     }
-    whole = {"case": "2026-014", "nonce": "n" * 32, "law": "must", "scope": scope(), "sealed": False}
+    whole = {"case": "2026-014", "nonce": "n" * 32, "law": "MUST", "scope": scope(), "sealed": False}
     paper |= {name: value for name, value in changes.items() if name in Paper.__dataclass_fields__}
     whole |= {name: value for name, value in changes.items() if name in whole}
     return Order(paper=Paper(**paper), **whole)  # type: ignore[arg-type]

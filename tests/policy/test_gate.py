@@ -136,13 +136,13 @@ def test_a_good_order_signed_by_two_officers_opens_once_for_each_system(library:
     assert [entry["kind"] for entry in library.inquiries.entries] == ["gate_permit"]
 
 
-BAD_ORDERS = {
-    "attorney's subpoena": {"kind": "subpoenaAttorney"},
-    "clerk's subpoena": {"kind": "subpoenaClerk"},
-    "administrative subpoena": {"kind": "subpoenaAdministrative"},
-    "administrative warrant": {"kind": "administrativeWarrant"},
-    "security letter": {"kind": "nationalSecurityLetter"},
-    "emergency": {"kind": "emergencyRequest"},
+BAD_ORDERS: dict[str, dict[str, object]] = {
+    "attorney's subpoena": {"kind": "attorney_subpoena"},
+    "clerk's subpoena": {"kind": "clerk_subpoena"},
+    "administrative subpoena": {"kind": "administrative_subpoena"},
+    "administrative warrant": {"kind": "administrative_warrant"},
+    "security letter": {"kind": "national_security_letter"},
+    "emergency": {"kind": "exigent_request"},
     "no good cause": {"good_cause": False},
     "no specific facts": {"specific_facts": False},
     "no jurisdiction": {"competent_jurisdiction": False},
@@ -150,7 +150,7 @@ BAD_ORDERS = {
     "expired": {"valid_until": NOW},
     "not yet": {"valid_from": NOW + timedelta(seconds=1)},
     "clock runs": {"not_before": NOW + timedelta(seconds=1)},
-    "the law forbids": {"law": "mustNot"},
+    "the law forbids": {"law": "MUST_NOT"},
     "the law was never asked": {"law": None},
     "no such paper": {"kind": "freeText"},
 }
@@ -194,7 +194,7 @@ def test_one_person_holding_two_offices_is_one_person(library: Library) -> None:
         assert [rule.id for rule in decision.rules] == ["two-persons"]
 
 
-CHANGED_AFTER_SIGNING = {
+CHANGED_AFTER_SIGNING: dict[str, dict[str, object]] = {
     "the scope widened": {"scope": scope(patrons=frozenset({"51", "52"}))},
     "the dates widened": {"scope": scope(since=datetime(2020, 1, 1, tzinfo=UTC))},
     "a class added": {"scope": scope(classes=frozenset({"circulation", "hold_request", "search"}))},
@@ -244,7 +244,7 @@ def test_only_the_custodian_or_the_alternate_gathers(library: Library) -> None:
         assert not library.gate.prepare(good, Asker("s9", frozenset(roles)), approvals, ["ils"]).allowed
 
 
-OUT_OF_SCOPE = {
+OUT_OF_SCOPE: dict[str, dict[str, object]] = {
     "another patron": {"patron": "52"},
     "nobody": {"patron": None},
     "another class": {"record_class": "search"},
@@ -265,18 +265,18 @@ def test_a_row_in_scope_leaves_and_every_other_stays(library: Library) -> None:
 
 
 def test_a_warrant_in_execution_needs_one_officer_and_nothing_else_does(library: Library) -> None:
-    warrant = order(kind="searchWarrant", law=None)
+    warrant = order(kind="search_warrant", law=None)
     approvals = library.sign(warrant, "custodian", act="warrant")
     assert library.gate.prepare(warrant, CUSTODIAN, approvals, ["ils"], "warrant").allowed
     assert library.gate.outgoing(warrant, approvals, "warrant").decide(row()).allowed
     assert not library.gate.prepare(warrant, CUSTODIAN, approvals, ["ils"]).allowed
-    paper = order(kind="courtOrder")
+    paper = order(kind="court_order")
     alone = library.sign(paper, "custodian", act="warrant")
     assert not library.gate.prepare(paper, CUSTODIAN, alone, ["ils"], "warrant").allowed
 
 
 def test_a_confirmed_hold_gathers_for_its_sealed_copy(library: Library) -> None:
-    paper = order(kind="subpoenaAttorney", law="needsCounsel")
+    paper = order(kind="attorney_subpoena", law="NEEDS_COUNSEL")
     approvals = library.sign(paper, "custodian", "alternate", act="hold")
     decision = library.gate.prepare(paper, CUSTODIAN, approvals, ["ils"], "hold")
     assert library.gate.open(decision.permits[0], "ties", "ils").action == "copyForHold"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
 from tests.policy.helpers import NOTES, NOW, order, shipped, with_rule
 from tests.servers import Server
 
@@ -62,7 +63,7 @@ def facts(row: dict[str, object]) -> dict[Uid, Attributes]:
         for name, value in row.items()
         if value is not None and name != "id"
     }
-    named = {
+    named: dict[Uid, Attributes] = {
         value: {} for value in tie.values() if isinstance(value, Uid) and value.type in ("Patron", "Item")
     }
     return {Uid("Tie", str(row["id"])): tie, **named}  # type: ignore[dict-item]
@@ -81,7 +82,7 @@ def askers() -> dict[str, Request]:
     }
     under_order = ask(
         Uid("OutsideParty", "agency-7"), "release", {}, "courtOrder",
-        instrument=Uid("Instrument", good.case), law=Uid("LawAnswer", "must"),
+        instrument=Uid("Instrument", good.case), law=Uid("LawAnswer", "MUST"),
         custodianApproval=Uid("Staff", "officer-custodian"), counselApproval=Uid("Staff", "officer-counsel"),
     ).knowing(_order_facts(good)).knowing(officers)  # fmt: skip
     desk = {"roles": frozenset({Uid("Role", "circulation")})}
@@ -150,9 +151,7 @@ def test_a_vendor_without_an_order_gets_a_where_that_is_false() -> None:
 def test_values_are_bound_never_written_into_the_sql() -> None:
     request = ask(Uid("Patron", "51'); DROP TABLE ties;--"), "viewOwnRecord", {}, "ownAccess")
     text = str(
-        sa.select(TIES.c.id)
-        .where(where(shipped(), request, COLUMNS))
-        .compile(dialect=sa.dialects.sqlite.dialect())
+        sa.select(TIES.c.id).where(where(shipped(), request, COLUMNS)).compile(dialect=sqlite.dialect())
     )
     assert "DROP" not in text
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from reticent.policy.adoption import Adopted
-from reticent.policy.explain import plain_word
+from reticent.policy.explain import PAPERS, plain_word
 from reticent.policy.situations import Tried, try_all
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _answered(adopted: Adopted, tried: Tried) -> Answered:
         asker=plain_word(situation.asker),
         question=adopted.bundle.schema.actions[situation.action],
         state=plain_word(situation.state) if situation.resource == "Tie" else "",
-        paper=plain_word(situation.paper) if situation.paper else "",
+        paper=PAPERS.get(situation.paper, "") if situation.paper else "",
         signed=situation.signed if situation.paper else "",
         allowed=told.allowed,
         sentence=told.sentence,

@@ -12,22 +12,25 @@ from reticent.policy.request import Attributes, Request, Value
 from reticent.policy.terms import Uid
 
 PAPERS = {
-    "subpoenaAttorney": "a subpoena signed by an attorney",
-    "subpoenaClerk": "a subpoena signed by a clerk",
-    "subpoenaAdministrative": "a subpoena signed by an agency",
-    "subpoenaGrandJury": "a grand jury subpoena",
-    "subpoenaCourt": "a subpoena signed by a judge",
-    "courtOrder": "a court order",
-    "searchWarrant": "a search warrant",
-    "administrativeWarrant": "an administrative warrant",
-    "fisaOrder": "an order of the surveillance court",
-    "nationalSecurityLetter": "a national security letter",
-    "informalRequest": "no paper but a request",
-    "publicRecordsRequest": "a public-records request",
-    "preservationLetter": "a preservation letter",
-    "emergencyRequest": "an emergency request",
+    "attorney_subpoena": "a subpoena signed by an attorney",
+    "clerk_subpoena": "a subpoena signed by a clerk",
+    "administrative_subpoena": "a subpoena signed by an agency",
+    "grand_jury_subpoena": "a grand jury subpoena",
+    "court_subpoena": "a subpoena signed by a judge",
+    "court_order": "a court order",
+    "search_warrant": "a search warrant",
+    "administrative_warrant": "an administrative warrant",
+    "fisa_order": "an order of the surveillance court",
+    "national_security_letter": "a national security letter",
+    "own_request": "the patron's own request",
+    "collection": "a collector's request",
+    "subpoena": "a subpoena whose kind nobody has established",
+    "informal_request": "no paper but a request",
+    "public_records_request": "a public-records request",
+    "preservation_letter": "a preservation letter",
+    "exigent_request": "an emergency request",
     "consent": "a consent",
-    "guardianRequest": "a guardian's request",
+    "guardian_request": "a guardian's request",
 }
 STATES = {
     "open": "open",
@@ -164,7 +167,7 @@ def _lacking(request: Request, facts: Attributes) -> Iterator[tuple[bool, str]]:
     tie = request.entities.get(request.resource, {})
     if request.resource.type == "Tie":
         yield not _among(tie, "patron", facts) and not _among(tie, "item", facts), "not naming this tie"
-    yield request.context.get("law") == Uid("LawAnswer", "mustNot"), "the law forbidding it"
+    yield request.context.get("law") == Uid("LawAnswer", "MUST_NOT"), "the law forbidding it"
 
 
 _TIMES = ("from", "until", "notBefore")

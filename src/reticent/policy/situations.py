@@ -23,6 +23,15 @@ from reticent.policy.terms import Uid
 
 SIGNED = ("nobody", "the custodian", "one person twice", "two officers")
 DAY = 86_400
+PAPERED = {
+    "previewScope": "courtOrder",
+    "copyForHold": "inquiry",
+    "prepareRelease": "courtOrder",
+    "release": "courtOrder",
+    "prepareUnderWarrant": "courtOrder",
+    "releaseUnderWarrant": "courtOrder",
+}
+"""The questions that rest on a paper, with the purpose each is asked for."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +92,7 @@ def as_request(bundle: Bundle, situation: Situation, now: datetime) -> Request:
         "now": moment,
         "year": now.astimezone(UTC).year,
         "purpose": Uid("Purpose", situation.purpose),
-        "law": Uid("LawAnswer", "may"),
+        "law": Uid("LawAnswer", "MAY"),
     }
     if situation.paper:
         context |= _paper(situation, entities, asker, subject, resource, moment)
@@ -93,15 +102,16 @@ def as_request(bundle: Bundle, situation: Situation, now: datetime) -> Request:
 def _known(bundle: Bundle, situation: Situation, kind: str) -> None:
     schema = bundle.schema
     if Kind(kind, situation.action, situation.resource) not in schema.kinds:
+        asked = schema.actions.get(situation.action, "do that")
         raise UsageError(
-            f"A {kind} cannot ask to {schema.actions.get(situation.action, 'do that')} of a {situation.resource}.",
+            f"A {kind} cannot ask to {asked} of a {situation.resource}.",
             do="Known questions: " + "; ".join(str(one) for one in schema.kinds if one.principal == kind),
         )
     for vocabulary, word in (
         ("RecordClass", situation.record_class),
         ("State", situation.state),
         ("Purpose", situation.purpose),
-        ("InstrumentKind", situation.paper or "courtOrder"),
+        ("InstrumentKind", situation.paper or "court_order"),
     ):
         words = schema.enums[vocabulary]
         if word not in words:
@@ -197,22 +207,29 @@ def _worth_trying(bundle: Bundle) -> Iterator[Situation]:
     schema = bundle.schema
     for kind in schema.kinds:
         for asker in _askers(bundle, kind.principal):
-            if "release" not in kind.action.casefold():
+            if kind.action not in PAPERED:
                 for state in schema.enums["State"] if kind.resource == "Tie" else ("open",):
                     purpose = _purpose(kind.action)
                     yield Situation(asker, kind.action, kind.resource, state=state, purpose=purpose)
                 continue
+            if asker not in ("Staff frontLine", "Staff custodian", "OutsideParty lawEnforcement"):
+                continue
             for paper in schema.enums["InstrumentKind"]:
                 for signed in SIGNED:
                     yield Situation(
-                        asker, kind.action, kind.resource, purpose="courtOrder", paper=paper, signed=signed
+                        asker,
+                        kind.action,
+                        kind.resource,
+                        purpose=PAPERED[kind.action],
+                        paper=paper,
+                        signed=signed,
                     )
 
 
 def _askers(bundle: Bundle, kind: str) -> list[str]:
     words = {
         "Staff": ("frontLine", "circulation", "systems", "custodian", "auditor"),
-        "OutsideParty": ("lawEnforcement", "immigrationAgency", "press"),
+        "OutsideParty": ("lawEnforcement", "press"),
     }.get(kind)
     if kind == "Job":
         words = bundle.schema.enums["JobKind"]
