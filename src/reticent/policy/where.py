@@ -87,10 +87,10 @@ class Database(Plain):
     def _same(self, left: Term, right: Term, kind: Type) -> Term:
         if left is ABSENT or right is ABSENT:
             return False
-        return sa.func.coalesce(_value(left) == _value(right), sa.false())
+        return _sure(_value(left) == _value(right), left, right)
 
     def _less(self, left: Term, right: Term) -> Term:
-        return sa.func.coalesce(_value(left) < _value(right), sa.false())
+        return _sure(_value(left) < _value(right), left, right)
 
     def _arithmetic(self, op: Callable[[Any, Any], Any], left: Term, right: Term) -> Term:
         # A database overflows in its own way (an error, or a float): no rule over rows adds or multiplies.
@@ -103,9 +103,8 @@ class Database(Plain):
             return False
         if not isinstance(members, frozenset):
             raise Unmodelled("a set kept in a row", "of the policy")
-        return sa.func.coalesce(
-            _value(element).in_([_plain(member) for member in sorted(members)]), sa.false()
-        )
+        listed = [_plain(member) for member in sorted(members)]
+        return _sure(_value(element).in_(listed), element)
 
 
 def where(bundle: Bundle, request: Request, columns: Columns) -> sa.ColumnElement[bool]:
@@ -125,6 +124,13 @@ def _held(term: Term) -> Term:
     if isinstance(term, Uid) or term is ABSENT:
         return term
     raise Unmodelled("a reference out of the row, for which no column is declared", "of the policy")
+
+
+def _sure(condition: sa.ColumnElement[bool], *terms: Term) -> sa.ColumnElement[bool]:
+    """Make a comparison false where a side may be NULL; a column declared NOT NULL cannot be."""
+    if all(constant(term) or (isinstance(term, sa.Column) and not term.nullable) for term in terms):
+        return condition
+    return sa.func.coalesce(condition, sa.false())
 
 
 def _truth(term: Term) -> sa.ColumnElement[bool]:
