@@ -30,7 +30,7 @@ from reticent.policy import fuzz, mutants, prove
 from reticent.policy.bundle import RULE_WORDS, Bundle, read_rules
 from reticent.policy.engine import Engine
 from reticent.policy.request import Attributes, Request
-from reticent.policy.situations import _worth_trying, as_request
+from reticent.policy.situations import worth_trying, as_request
 from reticent.policy.terms import Uid
 from reticent.policy.where import where
 
@@ -79,7 +79,7 @@ def rule_text(bundle: Bundle, name: str) -> str:
 
 def questions(bundle: Bundle, count: int) -> list[Request]:
     rng = random.Random(5)
-    every = [as_request(bundle, situation, NOW) for situation in _worth_trying(bundle)]
+    every = [as_request(bundle, situation, NOW) for situation in worth_trying(bundle)]
     return [rng.choice(every) for _ in range(count)]
 
 

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tests.policy.conftest import Library
 from tests.policy.helpers import NOW, order, scope
 
@@ -362,3 +364,29 @@ def test_a_gate_is_built_on_an_adopted_bundle_only(library: Library) -> None:
             inquiries=library.inquiries,
             register=library.register,
         )
+
+
+WORDS = st.sampled_from(["circulation", "open", "51", "Tie", "sever", ""]) | st.text(max_size=8)
+UIDS = st.builds(Uid, st.sampled_from(["Patron", "Tie", "Staff", "Role", "State", "Item", "Nothing"]), WORDS)
+VALUES = st.booleans() | st.integers() | WORDS | UIDS | st.frozensets(UIDS, max_size=2)
+FACTS = st.dictionaries(st.sampled_from(["class", "state", "patron", "roles", "held", "usedAt", "x"]), VALUES)
+
+
+@given(
+    principal=UIDS,
+    action=WORDS,
+    resource=UIDS,
+    context=st.dictionaries(WORDS, VALUES),
+    entities=st.dictionaries(UIDS, FACTS),
+)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_whatever_is_asked_the_gate_answers_and_never_raises(
+    library: Library,
+    principal: Uid,
+    action: str,
+    resource: Uid,
+    context: Attributes,
+    entities: dict[Uid, Attributes],
+) -> None:
+    decision = library.gate.decide(Request(principal, action, resource, context, entities))
+    assert not decision.allowed

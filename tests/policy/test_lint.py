@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.policy.helpers import NOTES, shipped, with_rule
 
 from reticent.errors import ConfigurationError, ReticentError
@@ -83,6 +85,21 @@ def test_a_rule_without_an_annotation_is_refused(lacking: str) -> None:
     with pytest.raises(ConfigurationError, match=f"lacks @{lacking}") as caught:
         _ = shipped().replaced("rules/local.cedar", rule).rules
     assert caught.value.where == "rules/local.cedar:2"
+
+
+SAYINGS = st.text(st.sampled_from("aé/;\"\\'\n{}@ "), min_size=1, max_size=12)
+GAPS = st.sampled_from(["", "\n", '\n\n// a; " b\n', " // x\n"])
+
+
+@given(SAYINGS.filter(str.strip), GAPS)
+def test_whatever_a_rule_says_its_line_is_found(says: str, gap: str) -> None:
+    quoted = says.replace("\\", "\\\\").replace('"', '\\"')
+    head = 'permit (principal is Staff, action == Action::"viewTie", resource is Tie);'
+    rules = [f'{gap}@id("{name}") @cite("c;") @since("//") @says("{quoted}")\n{head}' for name in "ab"]
+    text = "".join(rules)
+    found = shipped().replaced("rules/local.cedar", text).rules[-2:]
+    assert [rule.id for rule in found] == ["a", "b"]
+    assert [text.split("\n")[rule.line - 1].count(f'@id("{rule.id}")') for rule in found] == [1, 1]
 
 
 def test_a_template_is_refused() -> None:

@@ -14,7 +14,7 @@ from tests.servers import Server
 from reticent.policy.bundle import Bundle
 from reticent.policy.compiler import Unmodelled
 from reticent.policy.engine import Engine
-from reticent.policy.gate import _order_facts
+from reticent.policy.gate import order_facts
 from reticent.policy.request import Attributes, Request
 from reticent.policy.terms import Uid
 from reticent.policy.where import where
@@ -84,7 +84,7 @@ def askers() -> dict[str, Request]:
         Uid("OutsideParty", "agency-7"), "release", {}, "courtOrder",
         instrument=Uid("Instrument", good.case), law=Uid("LawAnswer", "MUST"),
         custodianApproval=Uid("Staff", "officer-custodian"), counselApproval=Uid("Staff", "officer-counsel"),
-    ).knowing(_order_facts(good)).knowing(officers)  # fmt: skip
+    ).knowing(order_facts(good)).knowing(officers)  # fmt: skip
     desk = {"roles": frozenset({Uid("Role", "circulation")})}
     return {
         "desk": ask(Uid("Staff", "s"), "viewTie", desk, "collectWhatIsOwed"),

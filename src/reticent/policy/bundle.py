@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -177,7 +179,7 @@ def read_rules(name: str, text: str, words: tuple[str, ...]) -> list[Rule]:
             "The policy uses a template (?principal or ?resource).", where=name, do=_PLAIN
         )
     trees = sorted(parsed.static_policies.values(), key=lambda tree: int(tree.id.removeprefix("policy")))
-    lines = statement_lines(text)
+    lines = [line for line, _ in statements(text)]
     return [_rule(name, tree, line, words) for tree, line in zip(trees, lines, strict=True)]
 
 
@@ -212,42 +214,23 @@ def _unique(rules: list[Rule]) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
+_TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|;', re.DOTALL)
+_BLANK = re.compile(r"(?:\s|//[^\n]*)*")
+
+
 def statements(text: str) -> list[tuple[int, str]]:
     """Split Cedar text at its semicolons; return (line of the first word, statement).
 
     Semicolons inside strings and comments do not count.
     """
-    found, start, quoted, comment = [], 0, False, False
-    for at, char in enumerate(text):
-        before = text[at - 1] if at else ""
-        if comment:
-            comment = char != "\n"
-        elif char == '"' and not (quoted and before == "\\"):
-            quoted = not quoted
-        elif not quoted and char == "/" and before == "/":
-            comment = True
-        elif not quoted and char == ";":
-            found.append((start, text[start : at + 1]))
-            start = at + 1
-    found.append((start, text[start:]))
-    return [(_first_line(text, at, part), part) for at, part in found if _code(part)]
-
-
-def statement_lines(text: str) -> list[int]:
-    """Return the line each statement of ``text`` begins on."""
-    return [line for line, _ in statements(text)]
-
-
-def _code(part: str) -> str:
-    return "".join(line for line in part.splitlines() if line.strip() and not line.strip().startswith("//"))
-
-
-def _first_line(text: str, start: int, part: str) -> int:
-    line = text.count("\n", 0, start) + 1
-    for offset, row in enumerate(part.splitlines()):
-        if row.strip() and not row.strip().startswith("//"):
-            return line + offset
-    return line
+    ends = [token.end() for token in _TOKEN.finditer(text) if token[0] == ";"]
+    found = []
+    for start, end in pairwise([0, *ends, len(text)]):
+        blank = _BLANK.match(text, start, end)
+        first = blank.end() if blank else start
+        if first < end:
+            found.append((text.count("\n", 0, first) + 1, text[start:end]))
+    return found
 
 
 def _syntax(name: str, text: str) -> ConfigurationError:

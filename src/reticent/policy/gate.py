@@ -241,7 +241,7 @@ class Gate:
         context |= {slot: Uid("Staff", person) for slot, (person, _) in signed.slots.items()}
         if order.law is not None:
             context["law"] = Uid("LawAnswer", order.law)
-        return request.situated(**context).knowing(_order_facts(order)).knowing(_officer_facts(signed))
+        return request.situated(**context).knowing(order_facts(order)).knowing(_officer_facts(signed))
 
 
 @dataclass(frozen=True)
@@ -269,7 +269,8 @@ class Outgoing:
         return self.gate._decide(request.knowing(entities))
 
 
-def _order_facts(order: Order) -> dict[Uid, Attributes]:
+def order_facts(order: Order) -> dict[Uid, Attributes]:
+    """Return an order as the facts the rules read: instrument, inquiry, recipient, and who and what it names."""
     paper, scope = order.paper, order.scope
     recipient, inquiry = Uid("OutsideParty", paper.recipient), Uid("Inquiry", order.case)
     patrons = frozenset(Uid("Patron", patron) for patron in scope.patrons)

@@ -73,7 +73,7 @@ def tell(bundle: Bundle, engine: Engine, situation: Situation, now: datetime) ->
 def try_all(bundle: Bundle, now: datetime) -> tuple[Tried, ...]:
     """Answer every situation of the page "try to break it"."""
     engine = Engine(bundle)
-    return tuple(Tried(one, tell(bundle, engine, one, now)) for one in _worth_trying(bundle))
+    return tuple(Tried(one, tell(bundle, engine, one, now)) for one in worth_trying(bundle))
 
 
 def as_request(bundle: Bundle, situation: Situation, now: datetime) -> Request:
@@ -202,7 +202,7 @@ def _signatures(signed: str, entities: dict[Uid, Attributes]) -> dict[str, Value
     return slots[signed]
 
 
-def _worth_trying(bundle: Bundle) -> Iterator[Situation]:
+def worth_trying(bundle: Bundle) -> Iterator[Situation]:
     """Every question by every kind of asker, and every paper with every way of signing it."""
     schema = bundle.schema
     for kind in schema.kinds:
