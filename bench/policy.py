@@ -30,7 +30,7 @@ from reticent.policy import fuzz, mutants, prove
 from reticent.policy.bundle import RULE_WORDS, Bundle, read_rules
 from reticent.policy.engine import Engine
 from reticent.policy.request import Attributes, Request
-from reticent.policy.situations import worth_trying, as_request
+from reticent.policy.situations import as_request, worth_trying
 from reticent.policy.terms import Uid
 from reticent.policy.where import where
 

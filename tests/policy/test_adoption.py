@@ -38,10 +38,7 @@ def local() -> tuple[Bundle, Certificate]:
 
 
 def put_forward(bundle: Bundle, certificate: Certificate, vote: str = VOTE) -> Adoption:
-    impact = prove.diff(shipped(), bundle)
-    return Adoption(
-        bundle.digest, certificate.digest, shipped().digest, len(impact.changes), impact.loosens, vote
-    )
+    return prove.put_forward(shipped(), bundle, certificate, vote)
 
 
 def signed(library: Library, adoption: Adoption, *roles: str) -> Sequence[Approval]:
@@ -142,21 +139,51 @@ def test_what_is_no_certificate_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_past_decision_is_decided_again_as_it_was(
     tmp_path: Path, library: Library, local: tuple[Bundle, Certificate]
 ) -> None:
-    archive = Archive(tmp_path)
-    new = Adopted(
-        *local, Adoption(local[0].digest, local[1].digest, shipped().digest, 1, loosens=True, vote=VOTE)
-    )
+    archive, adoption = Archive(tmp_path), put_forward(*local)
+    approvals = signed(library, adoption, "custodian", "alternate")
+    new = adopt(*local, adoption, approvals, library.officers)
     for adopted in (library.adopted, new, new):
         archive.keep(adopted)
     request = desk_request(context={"purpose": desk_request().context["purpose"], "now": 1, "year": 2026})
     assert archive.again(shipped().digest, request).deciding == ("desk-open-ties",)
     assert archive.bundle(new.bundle.digest).rules[-1].id == "local"
-    local_file = tmp_path / new.bundle.digest / "rules" / "local.cedar"
-    local_file.write_text(local_file.read_text() + "\n")
-    with pytest.raises(EvidenceBroken, match="changed"):
-        archive.bundle(new.bundle.digest)
     with pytest.raises(EvidenceBroken, match="missing"):
         archive.bundle("0" * 64)
+
+
+def test_an_adopted_bundle_is_verified_again_whenever_it_is_loaded(
+    tmp_path: Path, library: Library, local: tuple[Bundle, Certificate]
+) -> None:
+    archive, adoption = Archive(tmp_path), put_forward(*local)
+    new = adopt(*local, adoption, signed(library, adoption, "custodian", "counsel"), library.officers)
+    archive.keep(new)
+    digest, place = new.bundle.digest, tmp_path / new.bundle.digest
+    library.adopted = archive.load(digest, library.officers)
+    assert library.new_gate().digest == digest
+    for name, before, after in (
+        ("adoption.json", VOTE, "d" * 64),
+        ("adoption.json", '"loosens": true', '"loosens": false'),
+        ("adoption.json", "BEGIN SSH", "BEGIN PGP"),
+        ("certificate.json", '"fuzz": 20', '"fuzz": 21'),
+        ("rules/local.cedar", '"open"', '"due"'),
+    ):
+        text = (place / name).read_text(encoding="utf-8")
+        assert before in text
+        (place / name).write_text(text.replace(before, after), encoding="utf-8")
+        with pytest.raises((EvidenceBroken, NotPermitted)):
+            archive.load(digest, library.officers)
+        (place / name).write_text(text, encoding="utf-8")
+    (place / "adoption.json").unlink()
+    with pytest.raises(EvidenceBroken, match="cannot be read"):
+        archive.load(digest, library.officers)
+
+
+def test_a_gate_is_not_built_on_a_bundle_without_its_certificate(
+    library: Library, local: tuple[Bundle, Certificate]
+) -> None:
+    library.adopted = Adopted(local[0], library.adopted.certificate)
+    with pytest.raises(EvidenceBroken, match="another bundle"):
+        library.new_gate()
 
 
 WITHOUT_Z3 = """

@@ -115,7 +115,7 @@ def test_a_cited_exception_is_on_every_page() -> None:
     bundle = shipped().replaced("rules/local.cedar", rule).replaced("exceptions.toml", exception)
     certificate = prove.prove_bundle(bundle, 20)
     assert certificate.kept
-    adopted = Adopted(bundle, certificate, None)
+    adopted = Adopted(bundle, certificate)
     impact = prove.diff(shipped(), bundle)
     html = render("policy.html", page=director_page(adopted, NOW, impact))
     assert "Wis. Stat. 43.30(4)" in html

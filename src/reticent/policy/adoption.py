@@ -60,11 +60,12 @@ class Adoption:
 
 @dataclass(frozen=True)
 class Adopted:
-    """A bundle in force, with the certificate it stands on; made by ``shipped`` and ``adopt`` alone."""
+    """A bundle in force and what it stands on; made by ``shipped``, ``adopt`` and ``Archive.load``."""
 
     bundle: Bundle
     certificate: Certificate
-    adoption: Adoption | None
+    adoption: Adoption | None = None
+    approvals: tuple[Approval, ...] = ()
 
 
 def shipped() -> Adopted:
@@ -73,7 +74,7 @@ def shipped() -> Adopted:
     with resources.as_file(resources.files("reticent.policy").joinpath("certificate.json")) as path:
         certificate = certificates.read(path)
     certificates.verify(certificate, bundle)
-    return Adopted(bundle, certificate, None)
+    return Adopted(bundle, certificate)
 
 
 def adopt(
@@ -102,7 +103,7 @@ def adopt(
             f"The new policy needs the signatures of {needed} officers and has {len(persons)} that verify.",
             do="Have the officers of reticent.toml sign its statement: reticent policy sign.",
         )
-    return Adopted(bundle, certificate, adoption)
+    return Adopted(bundle, certificate, adoption, tuple(approvals))
 
 
 class Archive:
@@ -122,10 +123,31 @@ class Archive:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         if adopted.adoption:
-            (making / "adoption.json").write_text(
-                json.dumps(asdict(adopted.adoption), indent=1), encoding="utf-8"
-            )
+            signed = {a.role: a.signature for a in adopted.approvals}
+            kept = {
+                "adoption": asdict(adopted.adoption),
+                "approvals": {r: _armour(s) for r, s in signed.items()},
+            }
+            (making / "adoption.json").write_text(json.dumps(kept, indent=1), encoding="utf-8")
         making.rename(place)
+
+    def load(self, digest: str, officers: Sequence[Officer], verify: Verify = signatures.verify) -> Adopted:
+        """Return an adopted bundle, its certificate and every signature verified again.
+
+        ``officers`` are those who were in office when it was adopted. Raises EvidenceBroken or
+        NotPermitted when anything was changed since.
+        """
+        bundle, place = self.bundle(digest), self._folder / digest
+        certificate = certificates.read(place / "certificate.json")
+        try:
+            kept = json.loads((place / "adoption.json").read_text(encoding="utf-8"))
+            adoption = Adoption(**kept["adoption"])
+            approvals = [Approval(role, armour) for role, armour in kept["approvals"].items()]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise EvidenceBroken(
+                "The adoption of a policy cannot be read.", where=f"policy {digest[:12]}", do=_RESTORE
+            ) from error
+        return adopt(bundle, certificate, adoption, approvals, officers, verify)
 
     def bundle(self, digest: str) -> Bundle:
         """Return a bundle as it was. Raises EvidenceBroken when it is missing or was changed."""
@@ -141,6 +163,10 @@ class Archive:
     def again(self, digest: str, request: Request) -> Outcome:
         """Decide a past request (its own ``now`` in its context) by the bundle that was in force."""
         return Engine(self.bundle(digest)).ask(request)
+
+
+def _armour(signature: str | bytes) -> str:
+    return signature if isinstance(signature, str) else signature.decode("ascii", "replace")
 
 
 _AGAIN = "Prove and put it forward again."

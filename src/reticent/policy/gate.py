@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from reticent.errors import NotPermitted
 from reticent.keyring.officers import Officer
 from reticent.keyring.officers import verify as stock_verify
+from reticent.policy import certificate as certificates
 from reticent.policy.adoption import Adopted
 from reticent.policy.bundle import Rule
 from reticent.policy.engine import Engine, Outcome
@@ -83,7 +84,10 @@ class Row:
 
 
 class Gate:
-    """Decides by one adopted bundle. Build one a process; permits are good for this gate alone."""
+    """Decides by one adopted bundle. Build one a process; permits are good for this gate alone.
+
+    Raises EvidenceBroken when the bundle's certificate does not verify.
+    """
 
     def __init__(
         self,
@@ -96,6 +100,7 @@ class Gate:
         officers: Sequence[Officer] = (),
         verify: Verify = stock_verify,
     ) -> None:
+        certificates.verify(adopted.certificate, adopted.bundle)
         self._bundle, self.digest = adopted.bundle, adopted.bundle.digest
         self._engine = Engine(adopted.bundle)
         self._clock, self._journal, self._inquiries = clock, journal, inquiries
@@ -270,7 +275,7 @@ class Outgoing:
 
 
 def order_facts(order: Order) -> dict[Uid, Attributes]:
-    """Return an order as the facts the rules read: instrument, inquiry, recipient, and who and what it names."""
+    """Return an order as the facts the rules read: paper, inquiry, recipient, whom and what it names."""
     paper, scope = order.paper, order.scope
     recipient, inquiry = Uid("OutsideParty", paper.recipient), Uid("Inquiry", order.case)
     patrons = frozenset(Uid("Patron", patron) for patron in scope.patrons)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reticent.errors import UsageError
+from reticent.policy.adoption import Adoption
 from reticent.policy.bundle import Bundle
 from reticent.policy.certificate import KEPT, PROVER, Attested, Certificate, engine_version
 from reticent.policy.lint import Problem, lint
@@ -93,6 +94,16 @@ def diff(old: Bundle, new: Bundle) -> Impact:
     from reticent.policy import impact
 
     return impact.diff(old, new)
+
+
+def put_forward(old: Bundle, new: Bundle, certificate: Certificate, vote: str = "") -> Adoption:
+    """Return what officers sign to replace ``old`` by ``new``, its impact computed, not claimed.
+
+    ``vote`` is the digest of the governing body's recorded vote; a loosening needs one.
+    """
+    impact = diff(old, new)
+    changes = len(impact.changes) + len(impact.undecided) + len(impact.promises) + impact.vocabulary
+    return Adoption(new.digest, certificate.digest, old.digest, changes, impact.loosens, vote)
 
 
 def _prover(bundle: Bundle) -> Prover:
