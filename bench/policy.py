@@ -213,13 +213,9 @@ def filtering(url: str) -> dict[str, Any]:
                 "compile, ms": round(compiling * 1e3, 2),
                 "count, s wall (median of 3)": round(statistics.median(walls), 3),
             }
-        found["one by one, s for all rows (from 1,000)"] = round(
-            one_by_one(bundle, connection, requests) * ROWS, 0
-        )
+        found["one by one, s for all rows (from 1,000)"] = round(one_by_one(bundle, connection, requests) * ROWS, 0)
     slowest = max(one["count, s wall (median of 3)"] for one in found.values() if isinstance(one, dict))
-    found["times faster, slowest filter"] = round(
-        found["one by one, s for all rows (from 1,000)"] / max(slowest, 1e-3)
-    )
+    found["times faster, slowest filter"] = round(found["one by one, s for all rows (from 1,000)"] / max(slowest, 1e-3))
     engine.dispose()
     return found
 

@@ -38,9 +38,7 @@ class Library:
             officers=self.officers,
         )
 
-    def sign(
-        self, order: Order, *roles: str, act: Act = "release", bundle: str | None = None
-    ) -> list[Approval]:
+    def sign(self, order: Order, *roles: str, act: Act = "release", bundle: str | None = None) -> list[Approval]:
         message = order.statement(act, bundle or self.gate.digest)
         return [self.keys.sign(role, message) for role in roles]
 

@@ -45,9 +45,7 @@ def signed(library: Library, adoption: Adoption, *roles: str) -> Sequence[Approv
     return [library.keys.sign(role, adoption.statement()) for role in roles]
 
 
-def test_a_loosening_needs_two_officers_and_a_vote(
-    library: Library, local: tuple[Bundle, Certificate]
-) -> None:
+def test_a_loosening_needs_two_officers_and_a_vote(library: Library, local: tuple[Bundle, Certificate]) -> None:
     bundle, certificate = local
     adoption = put_forward(bundle, certificate)
     assert adoption.loosens
@@ -55,9 +53,7 @@ def test_a_loosening_needs_two_officers_and_a_vote(
         adopt(bundle, certificate, adoption, signed(library, adoption, "custodian"), library.officers)
     unvoted = replace(adoption, vote="")
     with pytest.raises(NotPermitted, match="no vote"):
-        adopt(
-            bundle, certificate, unvoted, signed(library, unvoted, "custodian", "counsel"), library.officers
-        )
+        adopt(bundle, certificate, unvoted, signed(library, unvoted, "custodian", "counsel"), library.officers)
     both = signed(library, adoption, "custodian", "counsel")
     adopted = adopt(bundle, certificate, adoption, both, library.officers)
     assert adopted.bundle is bundle
@@ -78,9 +74,7 @@ def test_one_person_signing_twice_is_one(library: Library, local: tuple[Bundle, 
         adopt(bundle, certificate, adoption, approvals, one_key)
 
 
-def test_a_bundle_edited_after_signing_is_refused(
-    library: Library, local: tuple[Bundle, Certificate]
-) -> None:
+def test_a_bundle_edited_after_signing_is_refused(library: Library, local: tuple[Bundle, Certificate]) -> None:
     bundle, certificate = local
     adoption = put_forward(bundle, certificate)
     both = signed(library, adoption, "custodian", "counsel")
@@ -117,9 +111,7 @@ def test_a_certificate_from_elsewhere_is_refused(change: dict[str, object], why:
 
 
 def test_a_certificate_with_a_refuted_promise_loads_nothing() -> None:
-    bundle = with_rule(
-        'permit (principal is Guardian, action == Action::"viewOwnRecord", resource is Patron);'
-    )
+    bundle = with_rule('permit (principal is Guardian, action == Action::"viewOwnRecord", resource is Patron);')
     found = prove.prove_bundle(bundle, 20)
     assert not found.kept
     with pytest.raises(EvidenceBroken, match="minors-too"):

@@ -129,9 +129,7 @@ def test_a_good_order_signed_by_two_officers_opens_once_for_each_system(library:
     approvals = library.sign(good, "custodian", "counsel")
     decision = library.gate.prepare(good, CUSTODIAN, approvals, ["ils", "proxy"])
     assert decision.allowed, decision.sentence
-    grants = [
-        library.gate.open(p, "ties", s) for p, s in zip(decision.permits, ["ils", "proxy"], strict=True)
-    ]
+    grants = [library.gate.open(p, "ties", s) for p, s in zip(decision.permits, ["ils", "proxy"], strict=True)]
     assert [grant.scope for grant in grants] == [good.scope, good.scope]
     assert [grant.system for grant in grants] == ["ils", "proxy"]
     assert library.journal.entries == [], "the ledger does not tell that there is an inquiry"
@@ -168,9 +166,7 @@ def test_anything_less_than_a_good_order_opens_nothing(library: Library, name: s
     assert not library.gate.outgoing(bad, approvals).decide(row()).allowed
 
 
-@pytest.mark.parametrize(
-    "roles", [(), ("custodian",), ("counsel",), ("alternate",), ("custodian", "custodian")]
-)
+@pytest.mark.parametrize("roles", [(), ("custodian",), ("counsel",), ("alternate",), ("custodian", "custodian")])
 def test_fewer_than_two_officers_open_nothing(library: Library, roles: tuple[str, ...]) -> None:
     good = order()
     assert not library.gate.prepare(good, CUSTODIAN, library.sign(good, *roles), ["ils"]).allowed
@@ -209,9 +205,7 @@ CHANGED_AFTER_SIGNING: dict[str, dict[str, object]] = {
 @pytest.mark.parametrize("name", CHANGED_AFTER_SIGNING)
 def test_what_is_changed_after_signing_has_no_signature(library: Library, name: str) -> None:
     approvals = library.sign(order(), "custodian", "counsel")
-    assert not library.gate.prepare(
-        order(**CHANGED_AFTER_SIGNING[name]), CUSTODIAN, approvals, ["ils"]
-    ).allowed
+    assert not library.gate.prepare(order(**CHANGED_AFTER_SIGNING[name]), CUSTODIAN, approvals, ["ils"]).allowed
 
 
 def test_a_signature_for_another_act_or_bundle_counts_for_nothing(library: Library) -> None:
@@ -305,11 +299,7 @@ def test_the_roster_cannot_be_read_for_a_few(library: Library, persons: int) -> 
 
 @pytest.mark.parametrize(("kind", "action"), [("Staff", "scan"), ("Job", "scan"), ("Job", "countDueTies")])
 def test_a_scan_or_a_count_cannot_be_narrowed_to_one_person(library: Library, kind: str, action: str) -> None:
-    asker = (
-        {"roles": frozenset({Uid("Role", "custodian")})}
-        if kind == "Staff"
-        else {"kind": Uid("JobKind", "check")}
-    )
+    asker = {"roles": frozenset({Uid("Role", "custodian")})} if kind == "Staff" else {"kind": Uid("JobKind", "check")}
     thing = Uid("Series", "issues") if action == "countDueTies" else Uid("Roster", "r")
     narrow: Attributes = {"class": Uid("RecordClass", "circulation"), "narrowed": True}
     facts = narrow if action == "countDueTies" else {"persons": 1}

@@ -65,9 +65,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_rule_that_is_not_cedar_names_its_line(name: str) -> None:
-    text = (
-        f'// "remark; with a quote\n@id("a") {NOTES}permit (principal, action, resource);\n\n{BROKEN[name]}\n'
-    )
+    text = f'// "remark; with a quote\n@id("a") {NOTES}permit (principal, action, resource);\n\n{BROKEN[name]}\n'
     with pytest.raises(ConfigurationError, match=r"rules/local\.cedar:4"):
         _ = shipped().replaced("rules/local.cedar", text).rules
 

@@ -153,9 +153,7 @@ def test_a_longer_retention_is_named_as_loosening_and_needs_a_vote() -> None:
     assert '<ins><span class="said">inserted: </span> owed, and 30 days more.</ins>' in html
     back = publish(SITE, shipped_adopted(), published.policy)
     assert back.loosenings == ()
-    assert ("struck", " owed, and 30 days more.") in [
-        run for s in back.marked for one in s.sentences for run in one
-    ]
+    assert ("struck", " owed, and 30 days more.") in [run for s in back.marked for one in s.sentences for run in one]
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,9 @@ def test_a_cited_exception_is_shown_and_never_silently_green() -> None:
         " resource is Tie) when { resource has patron && resource.patron == principal.ward"
         " && resource.patron has birthYear && context.year - 16 < resource.patron.birthYear };"
     )
-    exception = '[[exception]]\npromise = "{}"\nrules = ["parent-under-16"]\ncite = "Wis. Stat. 43.30(4)"\nsays = "A parent."\n'
+    exception = (
+        '[[exception]]\npromise = "{}"\nrules = ["parent-under-16"]\ncite = "Wis. Stat. 43.30(4)"\nsays = "A parent."\n'
+    )
     texts = {
         "minors-too": exception.format("minors-too"),
         "equal-protection": exception.format("equal-protection"),
@@ -124,9 +126,7 @@ def test_an_exception_does_not_cover_what_another_rule_breaks() -> None:
         ' when { resource has patron && resource.patron == principal.ward && resource.state == State::"open" };\n'
         f'@id("favour") {NOTES}permit (principal is Guardian, action == Action::"viewOwnRecord", resource is Patron);'
     )
-    exception = (
-        '[[exception]]\npromise = "minors-too"\nrules = ["statute"]\ncite = "X 1"\nsays = "A parent."\n'
-    )
+    exception = '[[exception]]\npromise = "minors-too"\nrules = ["statute"]\ncite = "X 1"\nsays = "A parent."\n'
     bundle = shipped().replaced("rules/local.cedar", rules).replaced("exceptions.toml", exception)
     [line] = [line for line in Prover(bundle).lines() if line.promise == "minors-too"]
     assert line.mark is Mark.REFUTED
@@ -137,9 +137,7 @@ def test_an_exception_nobody_needs_is_a_problem() -> None:
         f'@id("more-counts") {NOTES}permit (principal is Staff, action == Action::"countDueTies", resource is Series)'
         ' when { principal.roles.contains(Role::"frontLine") && !resource.narrowed };'
     )
-    exception = (
-        '[[exception]]\npromise = "minors-too"\nrules = ["more-counts"]\ncite = "X 1"\nsays = "A parent."\n'
-    )
+    exception = '[[exception]]\npromise = "minors-too"\nrules = ["more-counts"]\ncite = "X 1"\nsays = "A parent."\n'
     bundle = shipped().replaced("rules/local.cedar", rule).replaced("exceptions.toml", exception)
     assert [p.why for p in prove.check_bundle(bundle).problems] == [
         "is excepted, but the rules keep it: drop the exception"
@@ -169,11 +167,7 @@ def test_a_comment_is_no_change_of_impact() -> None:
 
 
 def test_a_weakened_promise_is_a_change_even_when_no_answer_changes() -> None:
-    text = (
-        shipped()
-        .files["promises/ala.cedar"]
-        .replace('@promise("notice-clock")', '@promise("notice-clock-2")')
-    )
+    text = shipped().files["promises/ala.cedar"].replace('@promise("notice-clock")', '@promise("notice-clock-2")')
     impact = prove.diff(shipped(), shipped().replaced("promises/ala.cedar", text))
     assert impact.promises == ("notice-clock", "notice-clock-2")
     assert impact.loosens

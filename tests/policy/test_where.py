@@ -93,9 +93,7 @@ def askers() -> dict[str, Request]:
         "own": ask(Uid("Patron", "51"), "viewOwnRecord", {}, "ownAccess"),
         "sever": ask(Uid("Job", "j"), "sever", {"kind": Uid("JobKind", "sever")}, "maintainSystems"),
         "find": ask(Uid("Job", "j"), "sever", {"kind": Uid("JobKind", "find")}, "maintainSystems"),
-        "vendor": ask(
-            Uid("OutsideParty", "v"), "release", {"kind": Uid("PartyKind", "vendor")}, "courtOrder"
-        ),
+        "vendor": ask(Uid("OutsideParty", "v"), "release", {"kind": Uid("PartyKind", "vendor")}, "courtOrder"),
         "under order": under_order,
     }
 
@@ -133,9 +131,7 @@ def test_sqlite_filters_as_the_engine_decides(lite: sa.Engine) -> None:
     assert compare(lite, shipped()) > 100
 
 
-def test_postgresql_filters_as_the_engine_decides(
-    postgresql: Server, fresh_database: Callable[[Server], str]
-) -> None:
+def test_postgresql_filters_as_the_engine_decides(postgresql: Server, fresh_database: Callable[[Server], str]) -> None:
     engine = sa.create_engine(fresh_database(postgresql))
     META.create_all(engine)
     with engine.begin() as connection:
@@ -150,9 +146,7 @@ def test_a_vendor_without_an_order_gets_a_where_that_is_false() -> None:
 
 def test_values_are_bound_never_written_into_the_sql() -> None:
     request = ask(Uid("Patron", "51'); DROP TABLE ties;--"), "viewOwnRecord", {}, "ownAccess")
-    text = str(
-        sa.select(TIES.c.id).where(where(shipped(), request, COLUMNS)).compile(dialect=sqlite.dialect())
-    )
+    text = str(sa.select(TIES.c.id).where(where(shipped(), request, COLUMNS)).compile(dialect=sqlite.dialect()))
     assert "DROP" not in text
 
 

@@ -155,9 +155,7 @@ class Archive:
         names = [*bundles.SHIPPED, *bundles.LOCAL]
         found = Bundle({n: (place / n).read_text(encoding="utf-8") for n in names if (place / n).exists()})
         if found.digest != digest:
-            raise EvidenceBroken(
-                "A kept policy is missing or was changed.", where=f"policy {digest[:12]}", do=_RESTORE
-            )
+            raise EvidenceBroken("A kept policy is missing or was changed.", where=f"policy {digest[:12]}", do=_RESTORE)
         return found
 
     def again(self, digest: str, request: Request) -> Outcome:

@@ -97,9 +97,7 @@ class Bundle:
     def promises(self) -> tuple[Rule, ...]:
         """Every promise written as a Cedar rule."""
         names = ("promises/ala.cedar", "promises/local.cedar")
-        return _unique(
-            [r for name in names for r in read_rules(name, self.files.get(name, ""), PROMISE_WORDS)]
-        )
+        return _unique([r for name in names for r in read_rules(name, self.files.get(name, ""), PROMISE_WORDS)])
 
     @cached_property
     def specials(self) -> tuple[Special, ...]:
@@ -138,9 +136,7 @@ class Bundle:
         if waiver.promise not in known:
             raise _exception_refused(f"there is no promise {waiver.promise!r}")
         if not waiver.rules or not set(waiver.rules) <= local:
-            raise _exception_refused(
-                f"the exception to {waiver.promise!r} must name rules of rules/local.cedar"
-            )
+            raise _exception_refused(f"the exception to {waiver.promise!r} must name rules of rules/local.cedar")
         if not waiver.cite or not waiver.says:
             raise _exception_refused(f"the exception to {waiver.promise!r} cites no statute or says nothing")
         return waiver
@@ -175,9 +171,7 @@ def read_rules(name: str, text: str, words: tuple[str, ...]) -> list[Rule]:
     except ValueError as error:
         raise _syntax(name, text) from error
     if parsed.templates:
-        raise ConfigurationError(
-            "The policy uses a template (?principal or ?resource).", where=name, do=_PLAIN
-        )
+        raise ConfigurationError("The policy uses a template (?principal or ?resource).", where=name, do=_PLAIN)
     trees = sorted(parsed.static_policies.values(), key=lambda tree: int(tree.id.removeprefix("policy")))
     lines = [line for line, _ in statements(text)]
     return [_rule(name, tree, line, words) for tree, line in zip(trees, lines, strict=True)]
@@ -254,9 +248,7 @@ def _toml(text: str, name: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(
-            "The file is not TOML.", where=name, do="Check its brackets and quotes."
-        ) from error
+        raise ConfigurationError("The file is not TOML.", where=name, do="Check its brackets and quotes.") from error
 
 
 def _exception_refused(why: str) -> ConfigurationError:

@@ -163,9 +163,7 @@ class Compiler:
         if name == "Action":
             return Typed(Ent("Action"), Uid("Action", uid.id))
         if name not in self.schema.enums:
-            raise self.unmodelled(
-                f"one named {name}; a rule may name roles, classes and kinds, no one person or thing"
-            )
+            raise self.unmodelled(f"one named {name}; a rule may name roles, classes and kinds, no one person or thing")
         return Typed(Ent(name), Uid(name, uid.id))
 
     def _var(self, name: str) -> Typed:
@@ -188,9 +186,7 @@ class Compiler:
         there = t.exists(owner, base.value)
         if not attribute.required:
             there = t.both(there, t.present(owner, base.value, attribute))
-        return Typed(
-            attribute.type, t.attr(owner, base.value, attribute), t.either(base.err, t.negate(there))
-        )
+        return Typed(attribute.type, t.attr(owner, base.value, attribute), t.either(base.err, t.negate(there)))
 
     def has(self, base: Typed, name: str) -> Typed:
         """Ask whether an attribute is there; never errs of itself."""
@@ -222,9 +218,7 @@ class Compiler:
 
     def _set(self, elements: list[Typed]) -> Typed:
         kinds = {element.type for element in elements}
-        values = frozenset(
-            element.value for element in elements if isinstance(element.value, Uid | int | str)
-        )
+        values = frozenset(element.value for element in elements if isinstance(element.value, Uid | int | str))
         if len(values) < len({e.value for e in elements}) or len(kinds) > 1:
             raise self.unmodelled("a set literal that is not a list of constants of one type")
         kind = kinds.pop() if kinds else None
@@ -299,9 +293,7 @@ class Compiler:
         """Cedar's ``==``; two types are never equal, which is noted as a likely slip."""
         t, err = self.terms, self.terms.either(left.err, right.err)
         if left.type != right.type:
-            self.note(
-                f"compares {_type_name(left.type)} with {_type_name(right.type)}, which are never equal"
-            )
+            self.note(f"compares {_type_name(left.type)} with {_type_name(right.type)}, which are never equal")
             return Typed(Bool(), value=False, err=err)
         if isinstance(left.type, SetOf | Rec):
             raise self.unmodelled("equality of two sets or records")

@@ -21,9 +21,7 @@ class Decoder:
     def __init__(self, schema: Schema, model: Any, leaves: Iterable[Leaf], names: dict[Key, Uid]) -> None:
         self.schema, self.model, self.names = schema, model, names
         self.leaves = {leaf.path: leaf for leaf in leaves}
-        self.values = {
-            path: model.eval(leaf.term, model_completion=True) for path, leaf in self.leaves.items()
-        }
+        self.values = {path: model.eval(leaf.term, model_completion=True) for path, leaf in self.leaves.items()}
         self.entities: dict[Uid, dict[str, Value]] = {}
         self.absent: set[Uid] = set()
 
@@ -103,18 +101,14 @@ class Decoder:
             case Ent(name=name):
                 return self._uid(name, value)
             case SetOf(element=Ent(name=name)):
-                return frozenset(
-                    uid for uid, term in self._candidates(name) if self._holds(z3.Select(value, term))
-                )
+                return frozenset(uid for uid, term in self._candidates(name) if self._holds(z3.Select(value, term)))
         return int(value.as_long())
 
     def _candidates(self, name: str) -> list[tuple[Uid, Any]]:
         if name in self.schema.enums:
             words = Sorts.of(name, self.schema.enums[name])[1]
             return [(Uid(name, word), term) for word, term in words.items()]
-        known = [
-            (key, uid) for (owner, key), uid in self.names.items() if owner == name and isinstance(key, int)
-        ]
+        known = [(key, uid) for (owner, key), uid in self.names.items() if owner == name and isinstance(key, int)]
         return [(uid, z3.IntVal(key)) for key, uid in known if uid not in self.absent]
 
     def _holds(self, term: Any) -> bool:

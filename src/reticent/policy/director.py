@@ -72,8 +72,7 @@ def director_page(adopted: Adopted, now: datetime, impact: Impact | None = None)
     """Make the page from the bundle in force and its certificate; ``impact`` is the last adoption's."""
     proof = adopted.certificate
     lines = tuple(
-        PromiseLine(*MARKS[line.mark], line.says, line.clause, line.kinds, line.why, line.story)
-        for line in proof.lines
+        PromiseLine(*MARKS[line.mark], line.says, line.clause, line.kinds, line.why, line.story) for line in proof.lines
     )
     changed = tuple((change.direction, change.story) for change in impact.changes) if impact else ()
     return DirectorPage(

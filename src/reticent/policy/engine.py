@@ -48,9 +48,7 @@ class Engine:
     def ask(self, request: Request) -> Outcome:
         """Decide one request; never raises on data that does not fit."""
         try:
-            entities = cedarpy.Entities.from_json_str(
-                json.dumps(entities_json(request.entities)), self._schema
-            )
+            entities = cedarpy.Entities.from_json_str(json.dumps(entities_json(request.entities)), self._schema)
         except ValueError:
             return UNFIT
         answer = cedarpy.is_authorized(request_json(request), self._rules, entities, self._schema)

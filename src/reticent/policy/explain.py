@@ -189,9 +189,7 @@ def _signed(request: Request) -> str:
     if first == second:
         return f", signed twice by one person ({plain_word(first)})"
     named = [
-        f"{plain_word(one)} as {role}"
-        for one, role in ((first, "custodian"), (second, "counsel"))
-        if one is not None
+        f"{plain_word(one)} as {role}" for one, role in ((first, "custodian"), (second, "counsel")) if one is not None
     ]
     return ", signed by " + " and ".join(named)
 
@@ -199,9 +197,7 @@ def _signed(request: Request) -> str:
 def _roles(facts: Attributes | None) -> str:
     roles = facts.get("roles") if facts else None
     return (
-        ", ".join(plain_word(role) for role in sorted(roles))
-        if isinstance(roles, frozenset) and roles
-        else "no role"
+        ", ".join(plain_word(role) for role in sorted(roles)) if isinstance(roles, frozenset) and roles else "no role"
     )
 
 

@@ -135,9 +135,7 @@ def _at(request: Request, path: tuple[str, ...]) -> Any:
     """Follow a path of names; None where it ends early. See ``Leaf`` for its marks."""
     mark = path[-1] if path[-1] in ("?", "!") else ""
     names = path[1 : len(path) - len(mark)]
-    here: Any = {"principal": request.principal, "resource": request.resource, "context": request.context}[
-        path[0]
-    ]
+    here: Any = {"principal": request.principal, "resource": request.resource, "context": request.context}[path[0]]
     for number, name in enumerate(names, start=1):
         facts = request.entities.get(here, {}) if isinstance(here, Uid) else here or {}
         if mark == "?" and number == len(names):
@@ -321,9 +319,7 @@ class RandomRules:
             return self.rng.choice((f"[{listed}].contains({path})", f'{path} {op} {name}::"{words[0]}"'))
         others = [f"{b}.{a.name}" for b, a in self._paths() if a.type == Ent(name)]
         others += [
-            n
-            for n, owner in (("principal", self.kind.principal), ("resource", self.kind.resource))
-            if owner == name
+            n for n, owner in (("principal", self.kind.principal), ("resource", self.kind.resource)) if owner == name
         ]
         return f"{path} {op} {self.rng.choice(others)}"
 

@@ -53,9 +53,7 @@ class Decision:
         if self.allowed:
             return self
         cites = "; ".join(rule.cite for rule in self.rules)
-        raise NotPermitted(
-            self.sentence, where=cites or f"policy {self.bundle[:12]}", do="Ask the custodian."
-        )
+        raise NotPermitted(self.sentence, where=cites or f"policy {self.bundle[:12]}", do="Ask the custodian.")
 
 
 @dataclass(frozen=True)
@@ -140,9 +138,7 @@ class Gate:
         }[act]
         purpose = "inquiry" if act == "hold" else "courtOrder"
         inquiry = Uid("Inquiry", order.case)
-        request = Request(
-            Uid("Staff", asker.id), action, inquiry, {"purpose": Uid("Purpose", purpose)}, asker.entity()
-        )
+        request = Request(Uid("Staff", asker.id), action, inquiry, {"purpose": Uid("Purpose", purpose)}, asker.entity())
         decision = self._decide(self._ordered(request, order, approvals, act))
         if act == "preview":
             return decision
@@ -159,15 +155,11 @@ class Gate:
         )
         return Outgoing(self, self._ordered(base, order, approvals, act))
 
-    def own_export(
-        self, patron: str, asker: Asker, systems: Iterable[str], *, identity_verified: bool
-    ) -> Decision:
+    def own_export(self, patron: str, asker: Asker, systems: Iterable[str], *, identity_verified: bool) -> Decision:
         """Decide whether a patron's own record may be gathered for them; carries permits when allowed."""
         context: Attributes = {"purpose": Uid("Purpose", "ownAccess"), "identityVerified": identity_verified}
         who = Uid("Patron", patron)
-        request = Request(
-            Uid("Staff", asker.id), "prepareOwnExport", who, context, {who: {}, **asker.entity()}
-        )
+        request = Request(Uid("Staff", asker.id), "prepareOwnExport", who, context, {who: {}, **asker.entity()})
         every = frozenset(self._bundle.schema.enums["RecordClass"])
         scope = Scope(frozenset({patron}), classes=every)
         return self._with_permits(self.decide(request), "prepareOwnExport", "ownAccess", "", scope, systems)
@@ -205,9 +197,7 @@ class Gate:
 
     def _broken(self, why: str) -> Decision:
         now = self._clock.now().astimezone(UTC)
-        return Decision(
-            allowed=False, sentence=f"Refused: {why}.", rules=(), bundle=self.digest, at=now, finding=why
-        )
+        return Decision(allowed=False, sentence=f"Refused: {why}.", rules=(), bundle=self.digest, at=now, finding=why)
 
     def _recorded(self, request: Request, decision: Decision) -> Decision:
         """Write refusals, and what leaves, to the journal that may know of it."""

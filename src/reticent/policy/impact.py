@@ -101,8 +101,6 @@ def _promises(old: Bundle, new: Bundle) -> tuple[str, ...]:
 
 
 def _stated(bundle: Bundle) -> dict[str, object]:
-    stated: dict[str, object] = {
-        p.id: (replace(p.tree, id="", annotations={}), p.says) for p in bundle.promises
-    }
+    stated: dict[str, object] = {p.id: (replace(p.tree, id="", annotations={}), p.says) for p in bundle.promises}
     stated |= {p.id: p for p in bundle.specials}
     return stated | {f"exception to {w.promise}": w for w in bundle.exceptions}

@@ -104,9 +104,7 @@ def _validated(bundle: Bundle, text: str, rules: tuple[Rule, ...]) -> Iterator[P
 
 def _plain(message: str) -> str:
     """Return the validator's reason in our words; its own text is not printed."""
-    named = "".join(
-        f" {name}" for name in re.findall(r"`([A-Za-z_:.\"]{1,60})`", message.partition(",")[2])[:2]
-    )
+    named = "".join(f" {name}" for name in re.findall(r"`([A-Za-z_:.\"]{1,60})`", message.partition(",")[2])[:2])
     if "enumerated" in message:
         return f"names a word that its closed vocabulary does not have:{named}"
     if "optional" in message or "unable to guarantee" in message:
@@ -137,8 +135,6 @@ def _specials(bundle: Bundle) -> Iterator[Problem]:
         for name in special.attributes:
             owner, _, attribute = name.partition(".")
             if bundle.schema.attribute(owner, attribute) is None:
-                yield Problem(
-                    special.id, "promises/special.toml", f"names {name}, which the schema does not declare"
-                )
+                yield Problem(special.id, "promises/special.toml", f"names {name}, which the schema does not declare")
         if special.kind not in ("two worlds", "never errs"):
             yield Problem(special.id, "promises/special.toml", f"has the unknown kind {special.kind!r}")

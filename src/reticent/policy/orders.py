@@ -138,8 +138,7 @@ def _person(officer: Officer, known: Sequence[Officer]) -> str:
     alike = [
         other.role
         for other in known
-        if signatures.fingerprint(other.sign) == signatures.fingerprint(officer.sign)
-        or _name(other) == _name(officer)
+        if signatures.fingerprint(other.sign) == signatures.fingerprint(officer.sign) or _name(other) == _name(officer)
     ]
     return "officer-" + min(alike)
 

@@ -136,11 +136,7 @@ class Mint:
         if type(permit) is not Permit:
             raise _refused("it is no permit")
         body, seal = permit.body, permit.seal
-        if (
-            type(body) is not bytes
-            or type(seal) is not bytes
-            or not hmac.compare_digest(self._seal(body), seal)
-        ):
+        if type(body) is not bytes or type(seal) is not bytes or not hmac.compare_digest(self._seal(body), seal):
             raise _refused("this gate did not make it, or it was changed")
         said = json.loads(body)
         if OPENS[said["action"]] != verb:

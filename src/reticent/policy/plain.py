@@ -75,9 +75,7 @@ class Plain(Terms):
         self._symbolic()
 
 
-def decide(
-    schema: Schema, rules: Iterable[Rule], request: Request, compiler: type[Compiler] = Compiler
-) -> Verdict:
+def decide(schema: Schema, rules: Iterable[Rule], request: Request, compiler: type[Compiler] = Compiler) -> Verdict:
     """Return Cedar's Allow (``applies``) and whether any rule errs, for one concrete request."""
     verdict = compiler(schema, Plain(request), request.kind).decision(rules)
     return Verdict(verdict.applies is True, verdict.errs is True)

@@ -48,9 +48,7 @@ def check_bundle(bundle: Bundle, against: Bundle | None = None) -> CheckResult:
     lines = prover.lines()
     if problems:
         return CheckResult(bundle.digest, problems, lines)
-    return CheckResult(
-        bundle.digest, _slips(prover, lines), lines, diff(against, bundle) if against else None
-    )
+    return CheckResult(bundle.digest, _slips(prover, lines), lines, diff(against, bundle) if against else None)
 
 
 def prove_bundle(bundle: Bundle, decisions: int = DECISIONS, seed: int = 1) -> Certificate:
@@ -79,12 +77,8 @@ def prove_bundle(bundle: Bundle, decisions: int = DECISIONS, seed: int = 1) -> C
         problems=tuple(problems),
         fuzz=fuzzed,
         seed=seed,
-        reads=tuple(
-            name for name in reads if name.partition(".")[0] in ("Patron", "Guardian", "Item", "Tie")
-        ),
-        assumes=tuple(
-            _assumed(bundle, name) for name in reads if name.partition(".")[0] in ("context", "Instrument")
-        ),
+        reads=tuple(name for name in reads if name.partition(".")[0] in ("Patron", "Guardian", "Item", "Tie")),
+        assumes=tuple(_assumed(bundle, name) for name in reads if name.partition(".")[0] in ("context", "Instrument")),
     )
 
 
@@ -119,9 +113,7 @@ def _prover(bundle: Bundle) -> Prover:
 
 def _slips(prover: Prover, lines: tuple[Line, ...]) -> tuple[Problem, ...]:
     dead = [Problem(r.id, r.where, "can never apply, whatever is asked: a slip?") for r in prover.dead()]
-    idle = [
-        Problem(r.id, r.where, "changes no decision: other rules allow all it allows") for r in prover.idle()
-    ]
+    idle = [Problem(r.id, r.where, "changes no decision: other rules allow all it allows") for r in prover.idle()]
     marks = {line.promise: line.mark.value for line in lines}
     spare = [
         Problem(waiver.promise, "exceptions.toml", "is excepted, but the rules keep it: drop the exception")

@@ -157,9 +157,7 @@ class Prover:
         text = told[0] if len(told) == 1 else f"{told[0]} But, in everything else the same: {told[1]}"
         agreed = [outcome.strict for outcome in outcomes] == foreseen and not any(o.unfit for o in outcomes)
         deciding = tuple(dict.fromkeys(name for outcome in outcomes for name in outcome.deciding))
-        return Counterexample(
-            formula.kind, requests[0], text, deciding, agreed, requests[1] if twins else None
-        )
+        return Counterexample(formula.kind, requests[0], text, deciding, agreed, requests[1] if twins else None)
 
     def _tidied(self, line: Line, promise: Rule) -> Line:
         """Drop from a counterexample what the story does not need, the breach staying a breach."""
@@ -175,9 +173,7 @@ class Prover:
         request = fewer(found.request, breach)
         outcome = self.engine.ask(request)
         told = story(self.bundle, request, outcome)
-        return replace(
-            line, counterexample=replace(found, request=request, story=told, deciding=outcome.deciding)
-        )
+        return replace(line, counterexample=replace(found, request=request, story=told, deciding=outcome.deciding))
 
     def _situation(self, promise: Rule, request: Request) -> Verdict:
         return Compiler(self.bundle.schema, Plain(request), request.kind).rule(promise)
@@ -191,9 +187,7 @@ class Prover:
         again = Prover(self.bundle, self.bundle.without(excused))
         rest = [*map(again.promise, self.bundle.promises), *map(again.special, self.bundle.specials)]
         if all(other.mark is Mark.PROVED for other in rest if other.promise == line.promise):
-            return replace(
-                line, mark=Mark.EXCEPTED, waiver=waivers[0], why=f"{waivers[0].cite}: {waivers[0].says}"
-            )
+            return replace(line, mark=Mark.EXCEPTED, waiver=waivers[0], why=f"{waivers[0].cite}: {waivers[0].says}")
         return line
 
     def reads(self) -> tuple[str, ...]:
@@ -202,9 +196,7 @@ class Prover:
         for kind in self.bundle.schema.kinds:
             formula = self.formula(kind)
             if not isinstance(formula.allow, bool):
-                found |= {
-                    leaf.term.decl().name() for leaf in formula.terms.leaves.values() if leaf.what == "attr"
-                }
+                found |= {leaf.term.decl().name() for leaf in formula.terms.leaves.values() if leaf.what == "attr"}
         return tuple(sorted(found))
 
     def dead(self) -> Iterator[Rule]:
@@ -217,9 +209,7 @@ class Prover:
         """Yield the permits without which every decision would be the same."""
         for rule in self.rules:
             rest = tuple(other for other in self.rules if other is not rule)
-            if rule.tree.effect == "permit" and not any(
-                self._matters(rule, rest, kind) for kind in self.kinds(rule)
-            ):
+            if rule.tree.effect == "permit" and not any(self._matters(rule, rest, kind) for kind in self.kinds(rule)):
                 yield rule
 
     def kinds(self, rule: Rule) -> Iterable[Kind]:
@@ -239,9 +229,7 @@ class Prover:
 class Formula:
     """The rules of one kind of request as formulas."""
 
-    def __init__(
-        self, bundle: Bundle, rules: Sequence[Rule], kind: Kind, other: frozenset[str] = frozenset()
-    ) -> None:
+    def __init__(self, bundle: Bundle, rules: Sequence[Rule], kind: Kind, other: frozenset[str] = frozenset()) -> None:
         self.kind = kind
         self.terms = Symbolic(bundle.schema, other)
         self.compiler = Compiler(bundle.schema, self.terms, kind)
@@ -282,6 +270,4 @@ def _truth(model: Any, term: Any) -> bool:
 
 def _not_claimed(line: Line, unmodelled: Unmodelled) -> Line:
     why = f"rule {unmodelled.rule} uses {unmodelled.construct}"
-    return replace(
-        line, mark=Mark.NOT_CLAIMED, why=why + (f" ({unmodelled.where})" if unmodelled.where else "")
-    )
+    return replace(line, mark=Mark.NOT_CLAIMED, why=why + (f" ({unmodelled.where})" if unmodelled.where else ""))

@@ -132,9 +132,7 @@ def read(text: str) -> PolicyText:
         promises = tuple((name, mark) for name, mark in body["promises"])
         return PolicyText(body["library"], body["bundle"], sections, days, promises)
     except (ValueError, KeyError, TypeError) as error:
-        raise ConfigurationError(
-            "The last adopted policy cannot be read.", do="Restore it from the state."
-        ) from error
+        raise ConfigurationError("The last adopted policy cannot be read.", do="Restore it from the state.") from error
 
 
 def _write(site: InForce, adopted: Adopted) -> PolicyText:

@@ -115,9 +115,7 @@ def _known(bundle: Bundle, situation: Situation, kind: str) -> None:
     ):
         words = schema.enums[vocabulary]
         if word not in words:
-            raise UsageError(
-                f"The policy has no {vocabulary} of that name.", do="One of: " + ", ".join(words)
-            )
+            raise UsageError(f"The policy has no {vocabulary} of that name.", do="One of: " + ", ".join(words))
     if situation.signed not in SIGNED:
         raise UsageError("Nobody signs like that.", do="One of: " + ", ".join(SIGNED))
 
@@ -189,9 +187,7 @@ def _paper(
 def _signatures(signed: str, entities: dict[Uid, Attributes]) -> dict[str, Value]:
     first, second = Uid("Staff", "the director"), Uid("Staff", "the lawyer")
     both = frozenset({Uid("Role", "custodian"), Uid("Role", "counsel")})
-    entities[first] = {
-        "roles": both if signed == "one person twice" else frozenset({Uid("Role", "custodian")})
-    }
+    entities[first] = {"roles": both if signed == "one person twice" else frozenset({Uid("Role", "custodian")})}
     entities[second] = {"roles": frozenset({Uid("Role", "counsel")})}
     slots: dict[str, dict[str, Value]] = {
         "nobody": {},

@@ -91,9 +91,7 @@ class Symbolic(Terms):
     def var(self, name: str, kind: Kind) -> Term:
         """Return the constant for the principal or the resource."""
         owner = kind.principal if name == "principal" else kind.resource
-        return self._leaf(
-            (name,), "var", Ent(owner), lambda: z3.Const(f"{name}.{owner}", self.sort(Ent(owner)))
-        )
+        return self._leaf((name,), "var", Ent(owner), lambda: z3.Const(f"{name}.{owner}", self.sort(Ent(owner))))
 
     def exists(self, entity: str, term: Term) -> Term:
         """Whether the entity is among what the gate was handed."""

@@ -94,9 +94,7 @@ class Database(Plain):
 
     def _arithmetic(self, op: Callable[[Any, Any], Any], left: Term, right: Term) -> Term:
         # A database overflows in its own way (an error, or a float): no rule over rows adds or multiplies.
-        raise Unmodelled(
-            "arithmetic over a row's numbers, which no database does as the engine does", "of the policy"
-        )
+        raise Unmodelled("arithmetic over a row's numbers, which no database does as the engine does", "of the policy")
 
     def _member(self, members: Term, element: Term, kind: Type) -> Term:
         if members is ABSENT or element is ABSENT or members == frozenset():
