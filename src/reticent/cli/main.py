@@ -68,6 +68,26 @@ def finish(document: dict[str, Any], show: Any, exit_code: int) -> None:
 
 
 @app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to build it.")] = Path("reticent-demo"),
+    patrons: Annotated[int, typer.Option("--patrons", min=150, help="How many patrons.")] = 2500,
+    years: Annotated[int, typer.Option("--years", min=1, max=20, help="How many years of lending.")] = 5,
+    seed: Annotated[int, typer.Option("--seed", help="Another number makes another library.")] = 2026,
+    no_sever: Annotated[bool, typer.Option("--no-sever", help="Stop after the plan.")] = False,
+) -> None:
+    """Build a made-up library and do the main job on it: find, plan, sever, and a page to read."""
+    from datetime import datetime
+
+    from reticent.acts.demo import demo as act
+    from reticent.cli import output
+
+    today = datetime.now().astimezone().date()
+    with output.progress(OPTIONS) as progress:
+        done = act(folder, progress, patrons=patrons, years=years, seed=seed, today=today, stop_before_sever=no_sever)
+    finish(done.document(), lambda: output.show_demo(done), done.exit_code)
+
+
+@app.command()
 def find() -> None:
     """Find where readers are still tied to what they read, series by series."""
     from reticent.acts.find import find as act
@@ -176,6 +196,17 @@ def disarm(step: Annotated[str, typer.Argument(help="The series: system/series."
 
     act.disarm(opened(), step, "asked for")
     finish({"disarmed": step}, lambda: output.say(f"{step} is disarmed."), 0)
+
+
+@app.command()
+def report(out: Annotated[Path, typer.Option("--out", help="Where to write the page.")] = Path("report.html")) -> None:
+    """Write one self-contained page for a director."""
+    from reticent.acts.report import report as act
+    from reticent.cli import output
+
+    with output.progress(OPTIONS) as progress:
+        made = act(opened(), out, progress)
+    finish(made.document(), lambda: output.show_report(made), made.exit_code)
 
 
 def main() -> None:
