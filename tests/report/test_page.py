@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests.report.made import MADE, check, finding, inventory, plain, results, series
 
 from reticent.model import Disposition, RecordClass
+from reticent.policy import retention
 from reticent.report.figures import kept
 from reticent.report.page import TEMPLATES, render
 from reticent.report.results import Results, Statistics
@@ -22,6 +23,7 @@ from reticent.report.tables import against
 from reticent.report.verdict import verdict
 from reticent.report.waiting import held_back
 from reticent.report.words import CLASSES, DISPOSITIONS, MEND, NO_ITEM, NOT_SET, shown
+from reticent.site import Site
 from reticent.stores.sql import conditions
 
 HOSTILE = (
@@ -232,10 +234,6 @@ def test_advice_is_kept_under_the_reasons_the_stores_give() -> None:
 
 
 def test_the_prefixes_are_those_the_policy_and_the_plan_use() -> None:
-    from reticent.acts import plan
-    from reticent.policy.retention import retention
-    from reticent.site import Site
-
-    assert plan.NO_ITEM.startswith(NO_ITEM)
+    assert retention.NO_ITEM.startswith(NO_ITEM)
     site = Site.model_validate({"library": {"name": "L"}, "systems": {"ils": {"kind": "koha"}}})
-    assert retention(site, "ils", "x", "payment").source == f"{NOT_SET}payment"
+    assert retention.retention(site, "ils", "x", "payment").source == f"{NOT_SET}payment"

@@ -12,8 +12,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from reticent.acts import find, plan, report, sever
-from reticent.acts.files import write
+from reticent.acts import check, find, plan, report, sever
+from reticent.acts.check import CheckReport
+from reticent.acts.files import write_text
 from reticent.acts.find import Inventory
 from reticent.acts.opening import Progress, open_site
 from reticent.errors import NotPermitted, SystemRefused, UsageError
@@ -30,13 +31,14 @@ _ACCOUNT = f"sqlite:///{DATABASE}"
 
 @dataclass(frozen=True)
 class Demo:
-    """What the demo did. ``run`` and ``after`` are None with ``--no-sever``."""
+    """What the demo did. ``run``, ``after`` and ``check`` are None with ``--no-sever``."""
 
     folder: Path
     before: Inventory
     plan: Plan
     run: RunResult | None
     after: Inventory | None
+    check: CheckReport | None
     answer: Verdict
 
     @property
@@ -58,13 +60,14 @@ class Demo:
             "plan": self.plan.document(),
             "sever": self.run.document() if self.run else None,
             "after": self.after.document() if self.after else None,
+            "check": self.check.document() if self.check else None,
         }
 
 
 def demo(
     folder: Path, progress: Progress, *, patrons: int, years: int, seed: int, today: date, stop_before_sever: bool
 ) -> Demo:
-    """Build the sample library in ``folder``, then find, plan, sever and find again, and write the page.
+    """Build the sample library in ``folder``, then find, plan, sever, find again and check, and write the page.
 
     Raises UsageError where the folder holds something that is not a demo, or the size is too small.
     """
@@ -74,14 +77,16 @@ def demo(
     opened = open_site(folder / SITE)
     before = find.find(opened, _named("find", progress))
     planned = plan.plan(opened, _named("plan", progress))
-    write(folder / PLAN, json.dumps(planned.document(), indent=2) + "\n")
-    run, after = None, None
+    write_text(folder / PLAN, json.dumps(planned.document(), indent=2) + "\n")
+    run, after, checked = None, None, None
     if not stop_before_sever:
         run = sever.sever(opened, planned, _named("sever", progress))
         after = find.find(opened, _named("find again", progress))
-    results = report.gather(opened, before=before, plan=planned.document(), run=run, after=after, sample=True)
-    write(folder / PAGE, render(results))
-    return Demo(folder, before, planned, run, after, verdict(results))
+        checked = check.check(opened, _named("check", progress))
+    done = report.Done(before, planned.document(), run, after, checked)
+    results = report.gather(opened, done, sample=True)
+    write_text(folder / PAGE, render(results))
+    return Demo(folder, before, planned, run, after, checked, verdict(results))
 
 
 def _named(act: str, progress: Progress) -> Progress:
@@ -147,7 +152,7 @@ def _clear(folder: Path) -> None:
 def _build(folder: Path, patrons: int, years: int, seed: int, today: date) -> None:
     site = files("reticent.sample").joinpath("demo.toml").read_text(encoding="utf-8")
     # The site file first: a demo that was interrupted is then still known as one.
-    write(folder / SITE, site.replace("{today}", today.isoformat()))
+    write_text(folder / SITE, site.replace("{today}", today.isoformat()))
     try:
         library.build(folder / DATABASE, patrons=patrons, years=years, seed=seed, today=today)
     except (sqlite3.Error, OSError):

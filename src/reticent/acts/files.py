@@ -7,7 +7,7 @@ from pathlib import Path
 from reticent.errors import SystemRefused
 
 
-def write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
     """Write a text file in place of an older one. Raises SystemRefused; then the older one still stands."""
     temporary = path.with_name(path.name + ".part")
     try:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reticent.acts.files import write
+from reticent.acts.check import CheckReport, check
+from reticent.acts.files import write_text
 from reticent.acts.find import Inventory, find
 from reticent.acts.opening import Opened, Progress, map_of
 from reticent.ledger.log import Log
@@ -21,8 +22,19 @@ from reticent.systems.load import kinds
 
 
 @dataclass(frozen=True)
+class Done:
+    """What the acts returned. ``after`` is the inventory of now; without one, ``before`` is."""
+
+    before: Inventory | None = None
+    plan: Document | None = None
+    run: RunResult | None = None
+    after: Inventory | None = None
+    check: CheckReport | None = None
+
+
+@dataclass(frozen=True)
 class Report:
-    """A page that was written. ``exit_code`` is that of the inventory it rests on."""
+    """A page that was written. ``exit_code`` is that of the check it rests on."""
 
     path: Path
     results: Results
@@ -36,12 +48,13 @@ class Report:
 
 
 def report(opened: Opened, out: Path, progress: Progress) -> Report:
-    """Count afresh, take the last run from the state, and write the page to ``out``."""
+    """Count afresh, check, take the last run from the state, and write the page to ``out``."""
     now = find(opened, progress)
+    checked = check(opened, progress)
     plan, run = last_run(opened)
-    results = gather(opened, after=now, plan=plan, run=run)
-    write(out, render(results))
-    return Report(out, results, now.exit_code)
+    results = gather(opened, Done(plan=plan, run=run, after=now, check=checked))
+    write_text(out, render(results))
+    return Report(out, results, checked.exit_code)
 
 
 def last_run(opened: Opened) -> tuple[Document | None, RunResult | None]:
@@ -57,28 +70,19 @@ def last_run(opened: Opened) -> tuple[Document | None, RunResult | None]:
     return opened.book.plan(last.plan), result
 
 
-def gather(
-    opened: Opened,
-    *,
-    before: Inventory | None = None,
-    plan: Document | None = None,
-    run: RunResult | None = None,
-    after: Inventory | None = None,
-    check: Document | None = None,
-    sample: bool = False,
-) -> Results:
-    """Put together what a page is made from. ``after`` is the inventory of now; without one, ``before`` is."""
-    now = after or before
+def gather(opened: Opened, done: Done, *, sample: bool = False) -> Results:
+    """Put together what a page is made from."""
+    now = done.after or done.before
     return Results(
         library=opened.site.library.name,
         made=opened.clock.now(),
-        before=before.document() if before else None,
-        plan=plan,
-        run=run.document() if run else None,
-        after=after.document() if after else None,
-        check=check,
+        before=done.before.document() if done.before else None,
+        plan=done.plan,
+        run=done.run.document() if done.run else None,
+        after=done.after.document() if done.after else None,
+        check=done.check.document() if done.check else None,
         statistics=_statistics(opened),
-        evidence=_evidence(opened, run),
+        evidence=_evidence(opened, done.run),
         purposes=_purposes(now) if now else {},
         questions=_questions(opened, now) if now else {},
         sample=sample,

@@ -138,6 +138,7 @@ class _Run:
                     self.progress(f"{name}: counting {measure.title.lower()}", 0, 0)
                     margins = finder.margins(measure)
                     self.opened.book.raise_totals(name, _plus(margins, self.opened.book.tallies(name), measure.id))
+            self.opened.book.set_fact(f"totals {name}", finder.now().isoformat())
 
     def _collect(self, severer: SqlSeverer) -> None:
         if waiting := severer.collected():

@@ -75,16 +75,16 @@ def demo(
     seed: Annotated[int, typer.Option("--seed", help="Another number makes another library.")] = 2026,
     no_sever: Annotated[bool, typer.Option("--no-sever", help="Stop after the plan.")] = False,
 ) -> None:
-    """Build a made-up library and do the main job on it: find, plan, sever, and a page to read."""
+    """Build a made-up library and do the main job on it: find, plan, sever, check, and a page to read."""
     from datetime import datetime
 
     from reticent.acts.demo import demo as act
-    from reticent.cli import output
+    from reticent.cli import output, pages
 
     today = datetime.now().astimezone().date()
     with output.progress(OPTIONS) as progress:
         done = act(folder, progress, patrons=patrons, years=years, seed=seed, today=today, stop_before_sever=no_sever)
-    finish(done.document(), lambda: output.show_demo(done), done.exit_code)
+    finish(done.document(), lambda: pages.show_demo(done), done.exit_code)
 
 
 @app.command()
@@ -202,15 +202,48 @@ def disarm(step: Annotated[str, typer.Argument(help="The series: system/series."
 def report(out: Annotated[Path, typer.Option("--out", help="Where to write the page.")] = Path("report.html")) -> None:
     """Write one self-contained page for a director."""
     from reticent.acts.report import report as act
-    from reticent.cli import output
+    from reticent.cli import output, pages
 
     with output.progress(OPTIONS) as progress:
         made = act(opened(), out, progress)
-    finish(made.document(), lambda: output.show_report(made), made.exit_code)
+    finish(made.document(), lambda: pages.show_report(made), made.exit_code)
+
+
+@app.command()
+def check() -> None:
+    """Is the promise kept? Every question again, by other code and by the prover's own account."""
+    from reticent.acts.check import check as act
+    from reticent.cli import output
+
+    with output.progress(OPTIONS) as progress:
+        report = act(opened(), progress)
+    finish(report.document(), lambda: output.show_check(report), report.exit_code)
+
+
+@app.command()
+def statistics(
+    form: Annotated[str, typer.Option("--form", help="pls, acrl or iso2789.")],
+    year: Annotated[int, typer.Option("--year", help="The year of the form.")],
+) -> None:
+    """The counts a library must report: what is there plus what severing tallied."""
+    from reticent.acts.statistics import statistics as act
+    from reticent.cli import output
+
+    with output.progress(OPTIONS) as progress:
+        answered = act(opened(), form, year, progress)
+    finish(answered.document(), lambda: output.show_form(answered), answered.exit_code)
+
+
+def _add_groups() -> None:
+    from reticent.cli import hold, ledger
+
+    app.add_typer(ledger.app, name="ledger")
+    app.add_typer(hold.app, name="hold")
 
 
 def main() -> None:
     """Run the command line; every failure ends with a message that says what to do."""
+    _add_groups()
     try:
         code = app(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)

@@ -15,17 +15,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from reticent.acts.files import write
+from reticent.acts.files import write_text
 from reticent.errors import EvidenceBroken, UsageError
 
 if TYPE_CHECKING:
     from reticent.acts.armed import Statement
-    from reticent.acts.demo import Demo
+    from reticent.acts.check import CheckReport
     from reticent.acts.find import Inventory
-    from reticent.acts.report import Report
+    from reticent.acts.statistics import Form
     from reticent.sever.plan import Plan
     from reticent.sever.result import RunResult
     from reticent.state.armings import Arming
+    from reticent.state.hold_book import Hold
 
 
 def safe(text: str) -> str:
@@ -40,7 +41,7 @@ def print_json(document: Mapping[str, Any]) -> None:
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Write a document whole or not at all."""
-    write(path, json.dumps(document, indent=2) + "\n")
+    write_text(path, json.dumps(document, indent=2) + "\n")
 
 
 def read_json(path: Path) -> Mapping[str, Any]:
@@ -219,42 +220,32 @@ def show_armings(armings: Sequence[Arming]) -> None:
     _console().print(table)
 
 
-def show_demo(demo: Demo) -> None:
-    """Print what the demo did, and what to try next."""
-    found = demo.before.document()["series"]
-    ties, due = sum(s["ties"] for s in found), sum(s["due"] for s in found)
-    held = sum(sum(step.held_back.values()) for step in demo.plan.steps)
-    say(f"{demo.before.library}, a made-up library, is in {demo.folder}/\n", "bold")
-    say(f"  find    {ties:,} ties between patrons and what they used, in {len(found)} places; {due:,} are due")
-    say(f"  plan    {demo.plan.total:,} ties to sever; {held:,} held back, each with a reason")
-    if demo.run is not None and demo.after is not None:
-        left = sum(found.survey.due for found in demo.after.found)
-        say(f"  sever   {demo.run.severed:,} ties severed; the statistics were counted first")
-        say(f"  find    {left:,} due now")
-    say(f"  report  {demo.page}: open it in a browser; it needs no network")
-    say(f"\n{demo.answer.said}; {len(demo.answer.not_looked_at)} places were not looked at (the report names them).")
-    say("\nNext:", "bold")
-    say(f"  cd {demo.folder}")
-    for command, what in _NEXT if demo.run else _NEXT_UNSEVERED:
-        say(f"  {command:34}{what}")
+def show_form(answered: Form) -> None:
+    """Print an answered form."""
+    say(f"{answered.programme.title}, {answered.year}\n", "bold")
+    table = _table("no.", "field", "value", "from", numbers=(2,))
+    for line in answered.document()["fields"]:
+        value = "" if line["value"] is None else line["value"]
+        _row(table, line["number"], line["title"], value, line["why_not"] or "; ".join(line["source"]))
+    _console().print(table)
+    _list("Not looked at", [f"{n.system}: {n.place}: {n.why}" for n in answered.not_looked_at])
 
 
-_NEXT = (
-    ("reticent find", "what is left, place by place, and why it may be"),
-    ("$EDITOR reticent.toml", "answer a question: history, or retention.payment"),
-    ("reticent plan --out plan.json", "what your answer would sever"),
-    ("reticent sever --plan plan.json", "do it"),
-    ("reticent report", "write the page again"),
-)
-_NEXT_UNSEVERED = (
-    ("reticent plan", "read what would be severed"),
-    ("reticent sever --plan plan.json", "do it"),
-    ("reticent report", "write the page again"),
-)
+def show_holds(holds: Sequence[Hold]) -> None:
+    """Print the holds."""
+    table = _table("no.", "scope", "placed", "until", "released", numbers=(0,))
+    for hold in holds:
+        _row(table, hold.id, hold.scope, hold.placed[:10], hold.until[:10], (hold.released or "")[:10])
+    _console().print(table)
 
 
-def show_report(report: Report) -> None:
-    """Print where the page is, and what it answers."""
-    answer = report.document()
-    say(f"{answer['said']}; {len(answer['not_looked_at'])} places were not looked at (the page names them).")
-    say(f"\nWritten to {report.path}. It holds everything it shows and needs no network.", "bold")
+def show_check(report: CheckReport) -> None:
+    """Print a check."""
+    table = _table("finding", "system", "place", "count", "what to do", numbers=(3,))
+    for finding in report.findings:
+        _row(table, finding.kind, finding.system, finding.place, finding.count, finding.advice)
+    if report.findings:
+        _console().print(table)
+    say(f"\n{len(report.checked)} questions were asked again by other code.")
+    _list("Not looked at", [f"{n.system}: {n.place}: {n.why}" for n in report.not_looked_at])
+    say(f"\n{report.result.verdict()}", "bold")

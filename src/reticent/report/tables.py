@@ -77,7 +77,7 @@ def settings(inventory: Document) -> Table:
 def staying(rows: Sequence[Open]) -> Table:
     """Return the ties that may stay for now."""
     cells = [(each.title, each.open, each.within, each.why, each.ends) for each in rows]
-    return _cut("Ties that may stay for now", ("Place", "Open", "Within retention", "Purpose", "Until"), cells, 15)
+    return Table("Ties that may stay for now", ("Place", "Open", "Within retention", "Purpose", "Until"), cells)
 
 
 def statistics(found: Kept) -> Table:

@@ -96,11 +96,12 @@ def translating(system: str) -> Iterator[None]:
 def code(error: DBAPIError) -> int | str:
     """Return the driver's number (MySQL) or SQLSTATE (PostgreSQL), or a word for SQLite."""
     original = error.orig
-    if (state := getattr(original, "sqlstate", None)) is not None:
-        return str(state)
     first = original.args[0] if original is not None and original.args else ""
     if isinstance(first, int):
+        # Before the state: PyMySQL 1.2 gives one too, and a lock wait time-out (1205) is only "HY000" in it.
         return first
+    if (state := getattr(original, "sqlstate", None)) is not None:
+        return str(state)
     words = {"locked": 1205, "busy": 1205, "disk is full": 1021, "readonly": 1290, "unable to open": 2003}
     return next((number for word, number in words.items() if word in str(first)), str(type(original).__name__))
 

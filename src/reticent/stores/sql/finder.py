@@ -42,14 +42,13 @@ class SqlFinder:
             self.database.notes,
         )
 
-    def survey(self, series: str, cutoff: datetime | None, why_no_cutoff: str = "") -> Survey:
-        """Count one series in one pass; ``cutoff`` in the database's local time, None to withhold all."""
+    def survey(self, series: str, cutoff: datetime | str) -> Survey:
+        """Count one series in one pass; ``cutoff`` in the database's local time, or why there is none."""
         conditions = Conditions(self.database, self._map.one(series))
         with reading(self._engine, self.system) as connection:
             now = local_now(connection)
-            rows = connection.execute(conditions.survey(cutoff, now, why_no_cutoff)).all()
-        names = conditions.withheld_names(cutoff, why_no_cutoff)
-        return _survey(series, [tuple(row) for row in rows], names)
+            rows = connection.execute(conditions.survey(cutoff, now)).all()
+        return _survey(series, [tuple(row) for row in rows], conditions.withheld_names(cutoff))
 
     def places(self) -> Sequence[Place]:
         """Return every table: those of the map, and those nobody has read that may name a person."""
