@@ -224,6 +224,22 @@ def test_only_closed_years_are_shown() -> None:
     assert kept(Statistics({"loans": "Loans"}, {"loans|2026-01|": {"": 5}}), 2026) is None
 
 
+@pytest.mark.parametrize(
+    ("checked", "findings", "said"),
+    [
+        (["conservation: Loans"], [], "none is missing"),
+        (["conservation: Loans"], [finding(plain, "conservation", 3)], "and some differ"),
+        (["ils: old_issues"], [], "hidden, and one beside it. Loans by year"),
+    ],
+)
+def test_statistics_are_called_whole_only_when_they_were_counted_again(
+    checked: list[str], findings: list[dict[str, Any]], said: str
+) -> None:
+    page = words(render(results(check={**check(plain, findings), "checked": checked})))
+    assert [each for each in ("none is missing", "and some differ") if each in page] == [said][: "hidden" not in said]
+    assert said in page
+
+
 def test_every_word_of_the_model_has_plain_words() -> None:
     assert set(CLASSES) == set(RecordClass)
     assert set(DISPOSITIONS) == set(Disposition)

@@ -23,9 +23,8 @@ def show_demo(demo: Demo) -> None:
         left = sum(found.survey.due for found in demo.after.found)
         say(f"  sever   {demo.run.severed:,} ties severed; the statistics were counted first")
         say(f"  find    {left:,} due now")
-        say(
-            f"  check   {len(demo.check.checked)} questions asked again by other code; {len(demo.check.findings)} findings"
-        )
+        asked, found_wrong = len(demo.check.checked), len(demo.check.findings)
+        say(f"  check   {asked} questions asked again by other code; {found_wrong} findings")
     say(f"  report  {demo.page}: open it in a browser; it needs no network")
     say(f"\n{demo.answer.said}; {len(demo.answer.not_looked_at)} places were not looked at (the report names them).")
     say("\nNext:", "bold")

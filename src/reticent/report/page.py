@@ -17,6 +17,8 @@ from reticent.report import classes, figures, tables, verdict, waiting
 from reticent.report.results import Results
 from reticent.report.words import shown
 
+_CONSERVATION = "conservation"
+"""How `check` names the recount of the library's totals."""
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -46,6 +48,7 @@ def render(results: Results) -> str:
         "tables": tables,
         "held": waiting.held_back(results),
         "open": waiting.staying_open(results),
+        "conserved": _conserved(results),
         "kept": figures.kept(results.statistics, results.made.year),
     }
     return str(_environment().get_template("report.html").render(content))
@@ -90,6 +93,13 @@ def _went_with_others(results: Results) -> int:
     """Return the planned ties that were no longer there when their own step came."""
     steps = results.run["steps"] if results.run and not results.run["stopped"] else ()
     return sum(max(0, step["planned"] - step["severed"] - step["still_due"]) for step in steps)
+
+
+def _conserved(results: Results) -> bool | None:
+    """Return whether `check` found every total again; None if it did not count them."""
+    if results.check is None or not any(each.startswith(_CONSERVATION) for each in results.check["checked"]):
+        return None
+    return all(each["kind"] != _CONSERVATION for each in results.check["findings"])
 
 
 def _number(value: int | None) -> str:

@@ -53,7 +53,7 @@ def _checked(check: Document, against: Sequence[object], waiting: int) -> tuple[
     ties = _count(waiting, "tie waits", "ties wait")
     return (
         "waiting",
-        f"Not yet: nothing in {looked} is due, but {ties} for something the library must decide or correct",
+        f"Not kept yet: nothing in {looked} is due, but {ties} for something the library must decide or correct",
     )
 
 
