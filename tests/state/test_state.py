@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from reticent.errors import ConfigurationError, EvidenceBroken, SystemRefused
 from reticent.model import Receipt
 from reticent.site import Site
-from reticent.state.book import RESTORED, Book
+from reticent.state.book import AGAIN, Book
 from reticent.state.database import only_one, open_state
 from reticent.state.hold_book import StoredHolds
 from reticent.state.tables import metadata
@@ -49,14 +49,14 @@ def test_a_receipt_that_comes_back_after_its_run_ended_counts_nothing(book: Book
     book.start_run("r1", "p", NOW)
     receipt = Receipt("r1", "ils/search_history", 0, 5, {"searches|2026-02|": {"": 5}})
     book.import_receipts([receipt])
-    book.end_run("r1", "done", NOW)
+    book.end_run("r1", "done", NOW, {})
     assert book.import_receipts([receipt]) == 0
     assert book.tallies("ils") == {"searches|2026-02|": {"": 5}}
 
 
 def test_rows_severed_again_after_a_restore_are_not_tallied_again(book: Book) -> None:
     book.start_run("r1", "p", NOW)
-    book.import_receipts([Receipt("r1" + RESTORED, "ils/search_history", 0, 5, {"searches|2026-02|": {"": 5}})])
+    book.import_receipts([Receipt("r1" + AGAIN, "ils/search_history", 0, 5, {"searches|2026-02|": {"": 5}})])
     assert book.tallies("ils") == {}
     assert book.severed("r1", "ils/search_history") == 5
 

@@ -122,10 +122,11 @@ def _system(opened: Opened, system: OpenSystem, report: CheckReport, progress: P
 def _cutoff(opened: Opened, system: str, series: Series, now: datetime) -> datetime | str:
     """Return the cutoff the last run should have met; today's if there was none for too long."""
     today = cutoff(opened.site, system, series.id, series.retention_key, now, recorded=False)
-    met = opened.book.severed_until(f"{system}/{series.id}")
-    if isinstance(today, datetime) and met is not None and today - LONGEST_PAUSE <= met <= today:
-        return met
-    return today
+    cutoff_met = opened.book.severed_until(f"{system}/{series.id}").cutoff
+    if isinstance(today, str) or not cutoff_met:
+        return today
+    met = datetime.fromisoformat(cutoff_met)
+    return met if today - LONGEST_PAUSE <= met <= today else today
 
 
 def _runs(opened: Opened) -> Iterator[Finding]:

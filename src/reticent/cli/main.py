@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -244,6 +246,9 @@ def _add_groups() -> None:
 def main() -> None:
     """Run the command line; every failure ends with a message that says what to do."""
     _add_groups()
+    # A library's own log or warning can quote a row: nothing of theirs reaches the terminal.
+    logging.lastResort = None
+    warnings.simplefilter("ignore")
     try:
         code = app(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)

@@ -45,6 +45,11 @@ class LedgerKey:
             folder.write(_name(origin, "key"), (text + base64.b64encode(ED25519 + seed).decode()).encode())
         return made
 
+    @staticmethod
+    def exists(folder: Folder, origin: str) -> bool:
+        """Whether this ledger has a key."""
+        return folder.exists(_name(origin, "key"))
+
     @classmethod
     def load(cls, folder: Folder, origin: str) -> Self:
         """Read the key. Raises ConfigurationError if it is not there, EvidenceBroken if it is damaged."""

@@ -76,7 +76,8 @@ class Conditions:
         parts = (sa.func.year(moment) > 0, sa.func.month(moment) > 0, sa.func.dayofmonth(moment) > 0)
         return sa.case((sa.and_(*parts), moment))
 
-    def _undated(self, moment: Column) -> Sql:
+    def missing(self, moment: Column) -> Sql:
+        """TRUE where there is no date; one that is none, such as 0000-00-00, is not missing but unreadable."""
         if self.database.dialect in ("mysql", "mariadb"):
             # Of a DATETIME that may not be NULL, the server says that 0000-00-00 IS NULL.
             return sa.and_(moment.is_(None), sa.func.year(moment).is_(None))
@@ -126,7 +127,7 @@ class Conditions:
         if self.ended is None:
             return
         before = self._readable(self.ended) < self.moment(cutoff)
-        yield sa.or_(before, self._undated(self.ended)) if self.series.undated == "due" else before
+        yield sa.or_(before, self.missing(self.ended)) if self.series.undated == "due" else before
 
     def moment(self, value: datetime) -> sa.BindParameter[object]:
         """Return a moment as this database stores it: SQLite keeps ISO text, which must compare as text."""
@@ -177,7 +178,7 @@ class Conditions:
 
     def _by_date(self, ended: Column, now: datetime, names: list[str]) -> Iterator[tuple[Sql, int]]:
         if self.series.undated == "open":
-            yield self._undated(ended), OPEN
+            yield self.missing(ended), OPEN
         elif self.series.undated == "withheld":
-            yield self._undated(ended), WITHHELD + names.index(NO_DATE)
+            yield self.missing(ended), WITHHELD + names.index(NO_DATE)
         yield self._readable(ended) > self.moment(now), OPEN if self.series.planned else WITHHELD + names.index(FUTURE)

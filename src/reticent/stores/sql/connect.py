@@ -18,14 +18,19 @@ from reticent.errors import ConfigurationError, ReticentError, SystemBusy, Syste
 
 LOCK_WAIT_SECONDS = 2
 _SESSION = {
-    "mysql": (f"SET SESSION innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}",),
+    # The second is for a table's structure: during an ALTER TABLE the server's own default waits a day.
+    "mysql": (
+        f"SET SESSION innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}",
+        f"SET SESSION lock_wait_timeout = {LOCK_WAIT_SECONDS}",
+    ),
     "postgresql": (f"SET lock_timeout = '{LOCK_WAIT_SECONDS}s'", "SET idle_in_transaction_session_timeout = '60s'"),
 }
 _BUSY = {1205, 1213, 3572, "55P03", "40P01", "40001"}
 _LOST = {2006, 2013, 2055, "57P01", "57P02", "57P03", "08006", "08003"}
 _WRONG_PASSWORD = {1045, 1698, "28P01", "28000"}
 _UNKNOWN_DATABASE = {1049, 1044, "3D000"}
-_NO_RIGHT = {1142, 1143, 1227, 1370, "42501"}
+NO_RIGHT = {1142, 1143, 1227, 1370, "42501"}
+NO_TABLE = {1146, "42P01"}
 _READ_ONLY = {1290, 1792, 1836, "25006"}
 _FULL = {1021, 1114, 1041, 28, "53100"}
 _RIGHT = re.compile(r"(\w+) command denied to user .*? for (?:column '(\w+)' in )?table [`'.\w]*?(\w+)[`']+$")
@@ -116,7 +121,7 @@ def explain(error: DBAPIError, system: str) -> ReticentError:
         return SystemUnreachable("The user or password was not accepted.", where=where, do=_ACCOUNTS)
     if number in _UNKNOWN_DATABASE:
         return SystemUnreachable("There is no such database, or the account may not use it.", where=where, do=_ACCOUNTS)
-    if number in _NO_RIGHT:
+    if number in NO_RIGHT:
         return _missing_right(error, where)
     if number in _READ_ONLY:
         return SystemRefused(

@@ -136,7 +136,7 @@ def _escaped(sql: str) -> str:
 
 def _survey(series: str, rows: list[tuple[object, ...]], names: list[str]) -> Survey:
     counts: dict[int, int] = {int(str(row[0])): int(str(row[1])) for row in rows}
-    dates = [_day(value) for row in rows for value in row[2:] if value is not None]
+    dates = [day for row in rows for value in row[2:] if (day := _day(value)) is not None]
     withheld = {names[state - WITHHELD]: n for state, n in sorted(counts.items()) if state >= WITHHELD}
     return Survey(
         series,
@@ -150,6 +150,9 @@ def _survey(series: str, rows: list[tuple[object, ...]], names: list[str]) -> Su
     )
 
 
-def _day(value: object) -> datetime:
-    moment = datetime.fromisoformat(str(value))
+def _day(value: object) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:  # NULL, or a "no date" of the database
+        return None
     return datetime(moment.year, moment.month, moment.day)  # noqa: DTZ001 - the database's own local day

@@ -37,7 +37,7 @@ class SqlReader:
         if column is None:
             return ""
         known = self._database.loaded.known.get(table, {}).get(self._database.loaded.tables[table].fields[field].column)
-        return family(known or self._database.structure.tables[table].columns[column].type)
+        return family(known[0] if known else self._database.structure.tables[table].columns[column].type)
 
     def has(self, column: str) -> bool:
         """Whether a ``table.column`` is there."""
