@@ -6,9 +6,11 @@ import json
 import os
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -208,6 +210,21 @@ def run(folder: Path, *arguments: str, before: str = "") -> subprocess.Completed
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     words = ["sh", "-c", command, sys.executable, *arguments]
     return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_an_interrupted_demo_says_so_and_can_be_started_again(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-m", "reticent.cli.main", "demo", "d", "--patrons", "3000"]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as running:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "d" / "koha.sqlite").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        running.send_signal(signal.SIGINT)
+        said = running.communicate(timeout=60)[1]
+    assert running.returncode == 2
+    assert "Interrupted." in said
+    make_room(tmp_path / "d")
+    assert listing(tmp_path / "d") == ["reticent.toml"]
 
 
 def test_the_command_prints_one_document_and_nothing_else(tmp_path: Path) -> None:

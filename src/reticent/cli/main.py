@@ -243,6 +243,10 @@ def _add_groups() -> None:
     app.add_typer(hold.app, name="hold")
 
 
+_INTERRUPTED = 130
+"""What Typer returns for Ctrl-C; it keeps the exception to itself."""
+
+
 def main() -> None:
     """Run the command line; every failure ends with a message that says what to do."""
     _add_groups()
@@ -251,13 +255,15 @@ def main() -> None:
     warnings.simplefilter("ignore")
     try:
         code = app(standalone_mode=False)
+        if code == _INTERRUPTED:
+            _interrupted()
         sys.exit(code if isinstance(code, int) else 0)
     except ReticentError as error:
         _fail(error)
     except typer.Exit as end:
         sys.exit(end.exit_code)
     except (typer.Abort, KeyboardInterrupt):
-        _fail(UsageError("Interrupted. Nothing is half done; running again goes on."))
+        _interrupted()
     except BrokenPipeError:
         sys.exit(2)
     except Exception as error:
@@ -265,6 +271,10 @@ def main() -> None:
         if usage is not None:
             _fail(UsageError(str(usage()), do="See `reticent --help`."))
         _fail(_unexpected(error))
+
+
+def _interrupted() -> None:
+    _fail(UsageError("Interrupted. Nothing is half done; running again goes on."))
 
 
 def _unexpected(error: Exception) -> ReticentError:
