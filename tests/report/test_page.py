@@ -18,7 +18,7 @@ from reticent.model import Disposition, RecordClass
 from reticent.policy import retention
 from reticent.report.figures import kept
 from reticent.report.page import TEMPLATES, render
-from reticent.report.results import Results, Statistics
+from reticent.report.results import Purpose, Results, Statistics
 from reticent.report.tables import against
 from reticent.report.verdict import verdict
 from reticent.report.waiting import held_back
@@ -187,6 +187,12 @@ def test_what_is_held_back_tells_what_to_write() -> None:
     assert '[retention]\npayment = "..."' in held["the site has not set retention.payment"].write
     assert held["a reason"].write == '[systems.ils.decisions]\nhistory = "sever"   # so'
     assert held["a reason"].todo == "what?"
+
+
+def test_what_is_only_reported_is_not_promised_to_be_severed() -> None:
+    whole = results(purposes={"ils/issues": Purpose("keep the account", "it expires", severed=False)})
+    assert "it expires (only reported)" in words(render(whole))
+    assert "(only reported)" not in words(render(results()))
 
 
 def test_a_reason_only_the_plan_knows_is_shown_and_none_is_counted_twice() -> None:

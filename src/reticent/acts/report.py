@@ -91,7 +91,9 @@ def gather(opened: Opened, done: Done, *, sample: bool = False) -> Results:
 
 def _purposes(inventory: Inventory) -> Mapping[str, Purpose]:
     return {
-        f"{found.system}/{found.series.id}": Purpose(found.series.purpose, found.series.purpose_end)
+        f"{found.system}/{found.series.id}": Purpose(
+            found.series.purpose, found.series.purpose_end, found.series.sever != "nothing"
+        )
         for found in inventory.found
     }
 

@@ -15,10 +15,14 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Purpose:
-    """Why the ties of one series may exist, and the event that ends it, in the map's words."""
+    """Why the ties of one series may exist, and the event that ends it, in the map's words.
+
+    ``severed`` is False for a series that is only reported, such as the accounts themselves.
+    """
 
     why: str
     ends: str
+    severed: bool = True
 
 
 @dataclass(frozen=True)

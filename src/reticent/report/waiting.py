@@ -83,5 +83,6 @@ def staying_open(results: Results) -> list[Open]:
         if found["open"] or found["within_retention"]:
             purpose = results.purposes.get(step_name(found))
             why, ends = (purpose.why, purpose.ends) if purpose else ("", "")
-            rows.append(Open(found["title"], found["open"], found["within_retention"], why, ends))
+            only = " (only reported)" if purpose and not purpose.severed else ""
+            rows.append(Open(found["title"], found["open"], found["within_retention"], why, ends + only))
     return sorted(rows, key=lambda row: -(row.open + row.within))
