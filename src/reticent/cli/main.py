@@ -70,6 +70,26 @@ def finish(document: dict[str, Any], show: Any, exit_code: int) -> None:
 
 
 @app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to build it.")] = Path("reticent-demo"),
+    patrons: Annotated[int, typer.Option("--patrons", min=150, help="How many patrons.")] = 2500,
+    years: Annotated[int, typer.Option("--years", min=1, max=20, help="How many years of lending.")] = 5,
+    seed: Annotated[int, typer.Option("--seed", help="Another number makes another library.")] = 2026,
+    no_sever: Annotated[bool, typer.Option("--no-sever", help="Stop after the plan.")] = False,
+) -> None:
+    """Build a made-up library and do the main job on it: find, plan, sever, check, and a page to read."""
+    from datetime import datetime
+
+    from reticent.acts.demo import demo as act
+    from reticent.cli import output, pages
+
+    today = datetime.now().astimezone().date()
+    with output.progress(OPTIONS) as progress:
+        done = act(folder, progress, patrons=patrons, years=years, seed=seed, today=today, stop_before_sever=no_sever)
+    finish(done.document(), lambda: pages.show_demo(done), done.exit_code)
+
+
+@app.command()
 def find() -> None:
     """Find where readers are still tied to what they read, series by series."""
     from reticent.acts.find import find as act
@@ -181,6 +201,17 @@ def disarm(step: Annotated[str, typer.Argument(help="The series: system/series."
 
 
 @app.command()
+def report(out: Annotated[Path, typer.Option("--out", help="Where to write the page.")] = Path("report.html")) -> None:
+    """Write one self-contained page for a director."""
+    from reticent.acts.report import report as act
+    from reticent.cli import output, pages
+
+    with output.progress(OPTIONS) as progress:
+        made = act(opened(), out, progress)
+    finish(made.document(), lambda: pages.show_report(made), made.exit_code)
+
+
+@app.command()
 def check() -> None:
     """Is the promise kept? Every question again, by other code and by the prover's own account."""
     from reticent.acts.check import check as act
@@ -212,6 +243,10 @@ def _add_groups() -> None:
     app.add_typer(hold.app, name="hold")
 
 
+_INTERRUPTED = 130
+"""What Typer returns for Ctrl-C; it keeps the exception to itself."""
+
+
 def main() -> None:
     """Run the command line; every failure ends with a message that says what to do."""
     _add_groups()
@@ -220,13 +255,15 @@ def main() -> None:
     warnings.simplefilter("ignore")
     try:
         code = app(standalone_mode=False)
+        if code == _INTERRUPTED:
+            _interrupted()
         sys.exit(code if isinstance(code, int) else 0)
     except ReticentError as error:
         _fail(error)
     except typer.Exit as end:
         sys.exit(end.exit_code)
     except (typer.Abort, KeyboardInterrupt):
-        _fail(UsageError("Interrupted. Nothing is half done; running again goes on."))
+        _interrupted()
     except BrokenPipeError:
         sys.exit(2)
     except Exception as error:
@@ -234,6 +271,10 @@ def main() -> None:
         if usage is not None:
             _fail(UsageError(str(usage()), do="See `reticent --help`."))
         _fail(_unexpected(error))
+
+
+def _interrupted() -> None:
+    _fail(UsageError("Interrupted. Nothing is half done; running again goes on."))
 
 
 def _unexpected(error: Exception) -> ReticentError:

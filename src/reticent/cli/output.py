@@ -15,7 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from reticent.errors import EvidenceBroken, SystemRefused, UsageError
+from reticent.acts.files import write_text
+from reticent.errors import EvidenceBroken, UsageError
 
 if TYPE_CHECKING:
     from reticent.acts.armed import Statement
@@ -41,18 +42,6 @@ def print_json(document: Mapping[str, Any]) -> None:
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Write a document whole or not at all."""
     write_text(path, json.dumps(document, indent=2) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(path.name + ".part")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError:
-        raise SystemRefused(
-            "The file cannot be written.", where=str(path), do="Check the folder and the disk."
-        ) from None
 
 
 def read_json(path: Path) -> Mapping[str, Any]:
