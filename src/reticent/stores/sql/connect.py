@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -41,7 +42,9 @@ def open_engine(url: str, system: str) -> sa.Engine:
     try:
         parsed = sa.make_url(url)
         options: dict[str, Any] = {"pool_size": 2, "max_overflow": 2, "hide_parameters": True}
-        if parsed.get_backend_name() in ("mysql", "mariadb"):
+        if parsed.get_backend_name() == "sqlite":
+            _require_file(parsed.database, system)
+        elif parsed.get_backend_name() in ("mysql", "mariadb"):
             options |= {"isolation_level": "READ COMMITTED", "connect_args": {"connect_timeout": 10}}
             parsed = parsed.update_query_dict({"charset": "utf8mb4"})
         elif parsed.get_backend_name() == "postgresql":
@@ -57,6 +60,14 @@ def open_engine(url: str, system: str) -> sa.Engine:
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "begin", _begin_immediate)
     return engine
+
+
+def _require_file(path: str | None, system: str) -> None:
+    """SQLite would make an empty database of a mistyped name."""
+    if not path or not Path(path).is_file():
+        raise SystemUnreachable(
+            "The database cannot be reached: there is no such file.", where=f"system {system}", do=_ACCOUNTS
+        )
 
 
 def _prepare(connection: Any, _: object) -> None:
@@ -101,11 +112,11 @@ def translating(system: str) -> Iterator[None]:
 def code(error: DBAPIError) -> int | str:
     """Return the driver's number (MySQL) or SQLSTATE (PostgreSQL), or a word for SQLite."""
     original = error.orig
+    first = original.args[0] if original is not None and original.args else ""
+    if isinstance(first, int):  # before the SQLSTATE, which PyMySQL has too and is HY000 for almost everything
+        return first
     if (state := getattr(original, "sqlstate", None)) is not None:
         return str(state)
-    first = original.args[0] if original is not None and original.args else ""
-    if isinstance(first, int):
-        return first
     words = {"locked": 1205, "busy": 1205, "disk is full": 1021, "readonly": 1290, "unable to open": 2003}
     return next((number for word, number in words.items() if word in str(first)), str(type(original).__name__))
 
