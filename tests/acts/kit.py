@@ -1,4 +1,5 @@
 """A library to sever: the sample library on SQLite or MariaDB, its reticent.toml, and the command line."""
+# ruff: noqa: DTZ011 - a library's own database keeps naive local times
 
 from __future__ import annotations
 

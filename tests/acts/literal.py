@@ -3,6 +3,7 @@
 Each line: series, table, what is written (empty: the row is deleted), which rows. Run in order on a
 copy of the same library they must leave the very same tables that ``reticent sever`` leaves.
 """
+# ruff: noqa: ISC004 - a library's own database keeps naive local times
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 Two files hold the facts, a line a column: ``systems/koha.columns.csv`` (the 69 mapped tables) and
 ``koha.surroundings.csv`` beside this file (a few real columns of the tables the first ones refer
-to). ``in_19.06`` says how the older release differs ("only": gone since). The constants below add what a list of columns
+to). ``in_19.06`` says how the older release differs ("only": gone since). The constants below add
+what a list of columns
 cannot say, read in Koha's own kohastructure.sql of 19.06 and of a 25.x fork. Koha ships no triggers.
 """
 

@@ -1,4 +1,5 @@
 """A tiny system with a map of its own: one series for every walk, on SQLite, MariaDB and PostgreSQL."""
+# ruff: noqa: DTZ001 - a library's own database keeps naive local times
 
 from __future__ import annotations
 
@@ -266,7 +267,7 @@ def fill(engine: sa.Engine) -> None:
     """Fill the tables: 40 due uses among 60, 900 visits of which 300 in one hour, 12 likes, 50 searches."""
     old, new = datetime(2025, 3, 1, 8, 0, 0), datetime(2026, 3, 1)
     person = [PERSONS[number % len(PERSONS)] for number in range(2000)]
-    use = [
+    use: list[dict[str, Any]] = [
         {"id": n, "person": person[n], "ended": old + timedelta(hours=n), "item": f"i{n}", "note": f"i{n - n % 2}",
          "touched": old}
         for n in range(60)
@@ -279,7 +280,9 @@ def fill(engine: sa.Engine) -> None:
         use[n]["person"] = NOBODY
     owed: list[dict[str, Any]] = [{"use_id": n, "open": 1} for n in range(50, 53)]
     owed += [{"use_id": n, "open": None} for n in (53, 54)] + [{"use_id": None, "open": 1}, {"use_id": 1, "open": 0}]
-    visit = [{"at": at, "person": person[n]} for n, at in enumerate(_moments(500, old, timedelta(minutes=37)))]
+    visit: list[dict[str, Any]] = [
+        {"at": at, "person": person[n]} for n, at in enumerate(_moments(500, old, timedelta(minutes=37)))
+    ]
     visit += [{"at": datetime(2025, 7, 1, 9, n % 60), "person": person[n]} for n in range(300)]
     visit += [{"at": None, "person": person[n]} for n in range(30)] + [{"at": new, "person": person[1]}] * 20
     visit += [{"at": old, "person": None}] * 50
