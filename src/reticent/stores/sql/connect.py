@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -41,7 +42,9 @@ def open_engine(url: str, system: str) -> sa.Engine:
     try:
         parsed = sa.make_url(url)
         options: dict[str, Any] = {"pool_size": 2, "max_overflow": 2, "hide_parameters": True}
-        if parsed.get_backend_name() in ("mysql", "mariadb"):
+        if parsed.get_backend_name() == "sqlite":
+            _require_file(parsed.database, system)
+        elif parsed.get_backend_name() in ("mysql", "mariadb"):
             options |= {"isolation_level": "READ COMMITTED", "connect_args": {"connect_timeout": 10}}
             parsed = parsed.update_query_dict({"charset": "utf8mb4"})
         elif parsed.get_backend_name() == "postgresql":
@@ -57,6 +60,14 @@ def open_engine(url: str, system: str) -> sa.Engine:
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "begin", _begin_immediate)
     return engine
+
+
+def _require_file(path: str | None, system: str) -> None:
+    """SQLite would make an empty database of a mistyped name."""
+    if not path or not Path(path).is_file():
+        raise SystemUnreachable(
+            "The database cannot be reached: there is no such file.", where=f"system {system}", do=_ACCOUNTS
+        )
 
 
 def _prepare(connection: Any, _: object) -> None:
