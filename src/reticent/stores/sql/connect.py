@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from reticent.errors import ConfigurationError, ReticentError, SystemBusy, SystemRefused, SystemUnreachable
+from reticent.stores.sql.literal import touched
 
 LOCK_WAIT_SECONDS = 2
 _SESSION = {
@@ -28,7 +29,10 @@ _UNKNOWN_DATABASE = {1049, 1044, "3D000"}
 _NO_RIGHT = {1142, 1143, 1227, 1370, "42501"}
 _READ_ONLY = {1290, 1792, 1836, "25006"}
 _FULL = {1021, 1114, 1041, 28, "53100"}
-_RIGHT = re.compile(r"(\w+) command denied to user .*? for (?:column '(\w+)' in )?table [`'.\w]*?(\w+)[`']+$")
+_RIGHT = re.compile(
+    r"(?:(?P<right>\w+) command denied to user .*? for (?:column '(?P<column>\w+)' in )?table [`'.\w]*?"
+    r"|permission denied for (?:table|relation|view) )(?P<table>\w+)[`']*$"
+)
 
 
 def open_engine(url: str, system: str) -> sa.Engine:
@@ -96,11 +100,11 @@ def translating(system: str) -> Iterator[None]:
 def code(error: DBAPIError) -> int | str:
     """Return the driver's number (MySQL) or SQLSTATE (PostgreSQL), or a word for SQLite."""
     original = error.orig
-    if (state := getattr(original, "sqlstate", None)) is not None:
-        return str(state)
     first = original.args[0] if original is not None and original.args else ""
     if isinstance(first, int):
-        return first
+        return first  # newer PyMySQL has an SQLSTATE as well, which says less
+    if (state := getattr(original, "sqlstate", None)) is not None:
+        return str(state)
     words = {"locked": 1205, "busy": 1205, "disk is full": 1021, "readonly": 1290, "unable to open": 2003}
     return next((number for word, number in words.items() if word in str(first)), str(type(original).__name__))
 
@@ -139,17 +143,40 @@ _REACH = "Check that the server runs, and host and port in reticent.toml. Runnin
 
 
 def _missing_right(error: DBAPIError, where: str) -> SystemRefused:
-    text = str(error.orig.args[1]) if error.orig is not None and len(error.orig.args) > 1 else ""
-    found = _RIGHT.search(text.replace('"', "'"))
+    found = _RIGHT.search(_driver_text(error))
     if found is None:
         return SystemRefused("The account lacks a right.", where=where, do=_GRANTS)
-    right, column, table = found.groups()
-    columns = f"({column})" if column else ""
+    right, column, table = found["right"] or "a right", found["column"], found["table"]
     return SystemRefused(
         f"The account lacks {right} on {table}{f'.{column}' if column else ''}.",
         where=f"{where}, table {table}",
-        do=f"GRANT {right} {columns} ON {table} TO the account; `reticent init` prints every grant it needs.",
+        do=f"{_mending(error, found['right'], column, table)} {_GRANTS}",
     )
 
 
-_GRANTS = "`reticent init` prints every grant the account needs."
+def _driver_text(error: DBAPIError) -> str:
+    original = error.orig
+    if original is None or not original.args:
+        return ""
+    return str(original.args[-1]).splitlines()[0].replace('"', "'")
+
+
+def _mending(error: DBAPIError, right: str | None, column: str | None, table: str) -> str:
+    """Return the GRANT without which the refused statement of ours will go on being refused."""
+    if right and column:
+        return f"GRANT {right} ({column}) ON {table} TO the account."
+    try:
+        used = touched(str(error.statement), "postgresql" if right is None else "mysql")
+    except ValueError:
+        return ""
+    wanted = [
+        (name, ", ".join(sorted(columns.get(table, ()))))
+        for name, columns in (("SELECT", used.read), ("UPDATE", used.written))
+    ]
+    rights = [f"{name} ({columns})" for name, columns in wanted if columns and right in (None, name)]
+    rights += ["UPDATE (what is severed there)"] if right is None and table in used.locked else []
+    rights += [name for name, tables in (("DELETE", used.deleted), ("INSERT", used.inserted)) if table in tables]
+    return f"GRANT {', '.join(rights)} ON {table} TO the account." if rights else ""
+
+
+_GRANTS = "`reticent init --grants SYSTEM` prints every grant the accounts need."
