@@ -15,6 +15,7 @@ from reticent.site import Site
 from reticent.stores.sql.compile import Compiler
 from reticent.stores.sql.connect import open_engine, reading
 from reticent.stores.sql.introspect import read_structure
+from reticent.stores.sql.rights import require_sight
 from reticent.systems.fit import Fit, fit
 from reticent.systems.mapfile import Map, Series
 from reticent.systems.structure import Structure
@@ -56,7 +57,9 @@ def open_database(site: Site, system: str, loaded: Map) -> tuple[sa.Engine, Data
     engine = open_engine(site.account(system, "find"), system)
     with reading(engine, system) as connection:
         structure = read_structure(connection)
+        require_sight(connection, system)
         resolved = fit(loaded, structure)
+        require_sight(connection, system, {s.table for s in resolved.here(loaded) if s.sever != "nothing"})
         decided = frozenset(name for name, choice in site.systems[system].decisions.items() if choice == "sever")
         _known_decisions(site, system, loaded)
         database = Database(system, loaded, structure, resolved, None, None, decided, engine.dialect.name)
