@@ -41,7 +41,9 @@ def open_engine(url: str, system: str) -> sa.Engine:
         parsed = sa.make_url(url)
         options: dict[str, Any] = {"pool_size": 2, "max_overflow": 2, "hide_parameters": True}
         if parsed.get_backend_name() in ("mysql", "mariadb"):
-            options |= {"isolation_level": "READ COMMITTED", "connect_args": {"connect_timeout": 10}}
+            # The driver would write a password as Latin-1; the server compares UTF-8.
+            password = {"password": str(parsed.password).encode()} if parsed.password else {}
+            options |= {"isolation_level": "READ COMMITTED", "connect_args": {"connect_timeout": 10, **password}}
             parsed = parsed.update_query_dict({"charset": "utf8mb4"})
         elif parsed.get_backend_name() == "postgresql":
             options |= {"isolation_level": "READ COMMITTED", "connect_args": {"connect_timeout": 10}}

@@ -243,7 +243,8 @@ def sight(place: str, owner: str) -> str:
 def receipts_table(dialect: str, place: str) -> str:
     """Return the CREATE TABLE statement of Reticent's one table, on one line."""
     made = " ".join(receipts.ddl(_dialect(dialect)).split())
-    return made.replace(OWN_TABLE, f"{_preparer(dialect).quote_identifier(place)}.{OWN_TABLE}", 1) + ";"
+    named = f"{_preparer(dialect).quote_identifier(place)}.{OWN_TABLE}"
+    return made.replace(f"CREATE TABLE {OWN_TABLE}", f"CREATE TABLE IF NOT EXISTS {named}", 1) + ";"
 
 
 def _dialect(name: str) -> sa.Dialect:
