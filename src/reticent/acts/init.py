@@ -9,17 +9,32 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from reticent.acts.grants import Grants, first_statements, grants
 from reticent.acts.opening import map_of
+from reticent.acts.questions import (
+    LATER,
+    OTHER_ITEM,
+    Asker,
+    Question,
+    anything,
+    branches_of,
+    database_url,
+    derived,
+    item_of,
+    last_borrower,
+    length_or_nothing,
+    not_empty,
+    one_of,
+    system_name,
+)
 from reticent.acts.sitefile import Answers, text, without_password
-from reticent.errors import ConfigurationError, ReticentError, UsageError
+from reticent.errors import ReticentError, UsageError
 from reticent.law import packs, schedules
 from reticent.model import Setting
-from reticent.site import Site, duration, read_site
+from reticent.site import Site, read_site
 from reticent.stores.sql.connect import open_engine, reading
 from reticent.stores.sql.database import branches_there
 from reticent.stores.sql.finder import SqlFinder
@@ -27,47 +42,7 @@ from reticent.stores.sql.grants import ACCOUNTS, Account
 from reticent.systems.load import kinds, shipped
 from reticent.systems.mapfile import Decision, Map
 
-LATER = "later"
-LONGEST_LAST_BORROWER = timedelta(days=7)
-OTHER_ITEM = "other: "
 _DO = "Nothing was written."
-
-
-def _any(answer: str) -> str:
-    return answer
-
-
-@dataclass(frozen=True)
-class Question:
-    """One question. ``key`` is the option that answers it unattended; ``default`` None: there is none.
-
-    ``check`` returns the answer as it is kept, and raises ValueError with what is wrong with it.
-    """
-
-    key: str
-    text: str
-    default: str | None = ""
-    check: Callable[[str], str] = _any
-
-
-class Asker(Protocol):
-    """A person at a terminal, or the options of an unattended run."""
-
-    def ask(self, question: Question) -> str:
-        """Return a checked answer. Raises UsageError if there is none."""
-        ...
-
-    def secret(self, name: str) -> str:
-        """Return a password that is kept in memory only; "" if nobody can be asked."""
-        ...
-
-    def tell(self, text: str) -> None:
-        """Say something a person should read now."""
-        ...
-
-    def again(self, text: str) -> bool:
-        """Return whether to try again what just failed."""
-        ...
 
 
 @dataclass
@@ -132,17 +107,17 @@ class _Init:
         """The map of the kind of system that was named."""
         return shipped(self.answers.kind)
 
-    def _ask(self, key: str, question: str, default: str | None = "", check: Callable[[str], str] = _any) -> str:
+    def _ask(self, key: str, question: str, default: str | None = "", check: Callable[[str], str] = anything) -> str:
         return self._asker.ask(Question(key, question, default, check))
 
     def ask_library(self) -> None:
         """Who the library is."""
         a = self.answers
-        a.library = self._ask("library", "The library's name", None, _not_empty)
+        a.library = self._ask("library", "The library's name", None, not_empty)
         known = packs.jurisdictions()
         a.jurisdiction = self._ask(
             "jurisdiction", f"Its state, for law and records schedules ({known[0]} ... {known[-1]}; empty: none)", "",
-            _one_of(["", *known]),
+            one_of(["", *known]),
         )  # fmt: skip
         a.state = self._ask("state", "Folder for Reticent's own records", "state")
         a.keys = self._ask("keys", "Folder for its keys, never inside the other", "/etc/reticent/keys")
@@ -150,11 +125,11 @@ class _Init:
     def ask_accounts(self) -> None:
         """Which system, and by which accounts."""
         a = self.answers
-        a.kind = self._ask("kind", f"What kind of system is it ({', '.join(kinds())})", "koha", _one_of(kinds()))
-        a.system = self._ask("name", "A short name for it", "ils", _system_name)
+        a.kind = self._ask("kind", f"What kind of system is it ({', '.join(kinds())})", "koha", one_of(kinds()))
+        a.system = self._ask("name", "A short name for it", "ils", system_name)
         for right in ACCOUNTS:
-            default = _derived(a.accounts["find"], right) if right != "find" else None
-            url = self._ask(right, f"URL of its {right} account", default, _database_url)
+            default = derived(a.accounts["find"], right) if right != "find" else None
+            url = self._ask(right, f"URL of its {right} account", default, database_url)
             name = f"RETICENT_{a.system}_{right}_PASSWORD".upper()
             a.accounts[right], password = without_password(url, name)
             self._password(a.accounts[right], password)
@@ -238,7 +213,7 @@ class _Init:
         if len(there) == 1 and not self._given("branches"):
             return
         shown = f"It has {len(there)}: {', '.join(there[:20])}. " if there else ""
-        answer = self._ask("branches", f"{shown}Which are yours (codes with commas, or all)", None, _branches(there))
+        answer = self._ask("branches", f"{shown}Which are yours (codes with commas, or all)", None, branches_of(there))
         self.answers.branches = "all" if answer == "all" else tuple(answer.split(","))
         if answer != "all" and self.written.grants is not None:
             # Telling whose a row is takes a few columns more.
@@ -254,10 +229,10 @@ class _Init:
             "last-borrower",
             "How long may the last borrower of an item be asked about damage (0 to 7 days)",
             "0 days",
-            _last_borrower,
+            last_borrower,
         )
         for key, question in _RETENTION.items():
-            kept[key] = self._ask(key, question, "", _length_or_nothing)
+            kept[key] = self._ask(key, question, "", length_or_nothing)
 
     def _ask_schedule(self) -> None:
         classes = sorted({s.record_class.value for s in self.loaded.series if s.sever != "nothing"})
@@ -268,7 +243,7 @@ class _Init:
             f"Records schedule ({read}): has the custodian found that none applies, will you name an item for each "
             f"class, or later (none applies / each / {LATER})",
             LATER,
-            _one_of([schedules.NONE_APPLIES, "each", LATER]),
+            one_of([schedules.NONE_APPLIES, "each", LATER]),
         )
         if how == schedules.NONE_APPLIES:
             self.answers.schedule["*"] = how
@@ -280,7 +255,7 @@ class _Init:
         items = [row.item for row in rows]
         offered = "".join(f"\n    {row.item}: {row.instrument}, {row.series_title}" for row in rows)
         question = f"Item for {name}{offered}\n  ({schedules.NONE_APPLIES}, {OTHER_ITEM}..., or {LATER})"
-        answer = self._ask(f"schedule.{name}", question, LATER, _item(items))
+        answer = self._ask(f"schedule.{name}", question, LATER, item_of(items))
         if answer != LATER:
             keys = {s.retention_key for s in self.loaded.series if s.record_class == name and s.sever != "nothing"}
             self.answers.schedule |= dict.fromkeys(sorted(keys), answer)
@@ -288,7 +263,7 @@ class _Init:
     def _ask_decision(self, name: str, decision: Decision) -> None:
         offered = "".join(f"\n    {word}: {what}" for word, what in decision.choices.items())
         question = f"{decision.question}{offered}\n  ({', '.join(decision.choices)}, or {LATER})"
-        answer = self._ask(f"decide.{name}", question, LATER, _one_of([*decision.choices, LATER]))
+        answer = self._ask(f"decide.{name}", question, LATER, one_of([*decision.choices, LATER]))
         if answer != LATER:
             self.answers.decisions[name] = answer
 
@@ -313,78 +288,6 @@ _RETENTION = {
 
 def _script(lines: list[str]) -> str:
     return "\n".join(lines) + "\n"
-
-
-def _derived(find: str, right: str) -> str:
-    """Return the URL of another account beside the find account: its user and password variable renamed."""
-    head, separator, rest = find.rpartition("@")
-    if not separator:
-        return find
-    named = head.replace("find", right).replace("FIND", right.upper())
-    return f"{named if named != head else head.partition('://')[0] + '://reticent_' + right}@{rest}"
-
-
-def _not_empty(answer: str) -> str:
-    if not answer:
-        raise ValueError("it may not be empty")
-    return answer
-
-
-def _one_of(known: list[str]) -> Callable[[str], str]:
-    def check(answer: str) -> str:
-        if answer not in known:
-            raise ValueError(f"it is one of: {', '.join(filter(None, known))}")
-        return answer
-
-    return check
-
-
-def _system_name(answer: str) -> str:
-    if not re.fullmatch(r"[a-z0-9_]{1,30}", answer):
-        raise ValueError("it is 1 to 30 small letters, digits and _")
-    return answer
-
-
-def _database_url(answer: str) -> str:
-    try:
-        open_engine(re.sub(r"\$\{[^}]+\}", "x", answer), "url").dispose()
-    except ConfigurationError as error:
-        raise ValueError(f"not a database URL. {error.do}") from None
-    return answer
-
-
-def _branches(there: list[str]) -> Callable[[str], str]:
-    def check(answer: str) -> str:
-        named = [code.strip() for code in answer.split(",") if code.strip()]
-        if not named:
-            raise ValueError("name at least one, or all")
-        if unknown := [code for code in named if there and code not in there and named != ["all"]]:
-            raise ValueError(f"there is no branch {unknown[0]}; there are {', '.join(there[:20])}")
-        return ",".join(named)
-
-    return check
-
-
-def _length_or_nothing(answer: str) -> str:
-    if answer:
-        duration(answer)
-    return answer
-
-
-def _last_borrower(answer: str) -> str:
-    if duration(answer) > LONGEST_LAST_BORROWER:
-        raise ValueError("at most 7 days: longer, it is a reading history")
-    return answer
-
-
-def _item(items: list[str]) -> Callable[[str], str]:
-    def check(answer: str) -> str:
-        if answer in (*items, schedules.NONE_APPLIES, LATER) or re.match(rf"{OTHER_ITEM}\S", answer):
-            return answer
-        known = ", ".join([*items, schedules.NONE_APPLIES, LATER])
-        raise ValueError(f'it is one of: {known}; or "{OTHER_ITEM}" and what your schedule calls it')
-
-    return check
 
 
 def _write(path: Path, content: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import typer
 
-from reticent.acts.init import Question
+from reticent.acts.questions import Question
 from reticent.cli.output import safe
 from reticent.errors import UsageError
 
