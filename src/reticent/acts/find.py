@@ -100,7 +100,9 @@ def find(opened: Opened, progress: Progress) -> Inventory:
             inventory.not_looked_at.append(system)
         elif isinstance(system, tuple):
             inventory.unreachable.append(system)
-            inventory.not_looked_at.append(NotLookedAt(system[0], "everything", system[1].what))
+            error = system[1]
+            why = " ".join(filter(None, (error.what, error.where and f"({error.where})", error.do)))
+            inventory.not_looked_at.append(NotLookedAt(system[0], "everything", why))
         else:
             with closing(system):
                 _survey(opened, system, inventory, progress)

@@ -90,6 +90,50 @@ def demo(
 
 
 @app.command()
+def init(
+    grants: Annotated[str, typer.Option("--grants", metavar="SYSTEM", help="Only print a system's grants again.")] = "",
+    library: Annotated[str, typer.Option("--library", help="The library's name.")] = "",
+    jurisdiction: Annotated[str, typer.Option("--jurisdiction", help="Its state, for example US-WI.")] = "",
+    system: Annotated[str, typer.Option("--system", metavar="NAME=URL", help="A name, and its find account.")] = "",
+    kind: Annotated[str, typer.Option("--kind", help="What kind of system it is.")] = "",
+    sever: Annotated[str, typer.Option("--sever", metavar="URL", help="Its sever account.")] = "",
+    prove: Annotated[str, typer.Option("--prove", metavar="URL", help="Its prove account.")] = "",
+    branches: Annotated[str, typer.Option("--branches", help="Your branches: codes with commas, or all.")] = "",
+    state: Annotated[str, typer.Option("--state", help="Folder for Reticent's own records.")] = "",
+    keys: Annotated[str, typer.Option("--keys", help="Folder for its keys.")] = "",
+    last_borrower: Annotated[str, typer.Option("--last-borrower", help="0 to 7 days.")] = "",
+    payment: Annotated[str, typer.Option("--payment", help="How long who paid is kept.")] = "",
+    registration: Annotated[str, typer.Option("--registration", help="How long deleted accounts are kept.")] = "",
+    schedule: Annotated[
+        list[str] | None, typer.Option("--schedule", help='"none applies", or "CLASS=ITEM" for each class.')
+    ] = None,
+    decide: Annotated[list[str] | None, typer.Option("--decide", help="NAME=CHOICE, a question of the map.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; take the default of what is not given.")] = False,
+) -> None:
+    """Write reticent.toml by asking or from options, try each account, and print the exact grants."""
+    from reticent.cli import asking, output
+
+    if grants:
+        from reticent.acts.grants import grants as act_grants
+
+        found = act_grants(opened().site, grants)
+        finish(found.document(), lambda: output.show_grants(found), 0)
+    from reticent.acts.init import init as act
+
+    name, _, url = system.partition("=")
+    given = {"library": library, "jurisdiction": jurisdiction, "name": name, "find": url, "kind": kind, "sever": sever,
+             "prove": prove, "branches": branches, "state": state, "keys": keys, "last-borrower": last_borrower,
+             "payment": payment, "registration": registration}  # fmt: skip
+    items = asking.pairs("schedule", schedule or [])
+    if items and "schedule" not in items:
+        items["schedule"] = "each"
+    given |= items | asking.pairs("decide", decide or [])
+    answers = {key: answer for key, answer in given.items() if answer}
+    written = act(OPTIONS.site or Path("reticent.toml"), asking.Answering(answers, defaults=yes or OPTIONS.as_json))
+    finish(written.document(), lambda: output.show_written(written), written.exit_code)
+
+
+@app.command()
 def find() -> None:
     """Find where readers are still tied to what they read, series by series."""
     from reticent.acts.find import find as act

@@ -55,7 +55,7 @@ def test_counts(system: tiny.Tiny) -> None:
     visits = finder.survey("visits", tiny.CUTOFF)
     assert (visits.ties, visits.due, visits.within_retention) == (850, 830, 20)
     assert finder.survey("likes", tiny.CUTOFF).due == 10
-    assert finder.survey("uses", None, "not set").withheld["not set"] == 47
+    assert finder.survey("uses", "not set").withheld["not set"] == 47
 
 
 @pytest.mark.parametrize("size", [7, 1000])
