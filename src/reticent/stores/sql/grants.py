@@ -73,7 +73,7 @@ class _Collector:
             if series.sever != "nothing" and self.database.dialect in ("mysql", "mariadb"):
                 self.found.whole[series.table].add("TRIGGER")
         for measure in self.loaded.measures:
-            self._read(measure.table, _measure(self.loaded, measure))
+            self._read(measure.table, _measure(self.database, measure))
         for wire in self.loaded.tripwires:
             self._read(wire.table, [(wire.table, wire.sum)] if wire.sum else [])
         for exposure in self.loaded.exposures:
@@ -90,7 +90,9 @@ class _Collector:
         if reports := loaded.reports_in:
             self._columns(reports.table, reports.id, reports.sql)
         if sentinel := loaded.sentinel:
-            never = [read for condition in sentinel.never for read in _condition(loaded, sentinel.table, condition)]
+            never = [
+                read for condition in sentinel.never for read in _condition(self.database, sentinel.table, condition)
+            ]
             self._read(sentinel.table, [(sentinel.table, sentinel.field), *never])
 
     def sever(self) -> None:
@@ -102,7 +104,7 @@ class _Collector:
             self._change(series)
             for measure in self.loaded.measures:
                 if measure.id in series.tally:
-                    self._read(measure.table, _measure(self.loaded, measure))
+                    self._read(measure.table, _measure(self.database, measure))
 
     def _walk(self, series: Series) -> None:
         table = self.loaded.tables[series.table]
@@ -121,7 +123,7 @@ class _Collector:
         for name, action in series.sever.items():
             if column := self._column(series.table, name):
                 self.found.update[series.table].add(column)
-                self._read(series.table, _kept(self.loaded, series.table, name, action))
+                self._read(series.table, _kept(self.database, series.table, name, action))
         here = set(self.database.fit.touched.get(series.table, ()))
         self.found.update[series.table] |= here
         self.found.select[series.table] |= here
@@ -135,7 +137,7 @@ class _Collector:
             self._read(series.table, self._series(series))
         for measure in self.loaded.measures:
             if measure.date:
-                self._read(measure.table, _measure(self.loaded, measure))
+                self._read(measure.table, _measure(self.database, measure))
         for relink in self.loaded.relinks:
             self._literal(relink.sql, relink.needs)
 
@@ -143,11 +145,11 @@ class _Collector:
         """Yield what tells a tie from a row, a finished one from a live one, and whose it is."""
         conditions = [series.is_tied(), *series.open.values(), *(held.when for held in series.held)]
         for condition in (*conditions, series.over or TRUE):
-            yield from _condition(self.loaded, series.table, condition)
+            yield from _condition(self.database, series.table, condition)
         for path in (series.ended, series.date):
-            yield from _path(self.loaded, series.table, path)
+            yield from _path(self.database, series.table, path)
         if self.database.branches is not None:
-            yield from _path(self.loaded, series.table, self.database.branch_path(series))
+            yield from _path(self.database, series.table, self.database.branch_path(series))
 
     def _read(self, table: str, reads: Iterator[Read] | list[Read]) -> None:
         if table not in self.database.structure.tables:
@@ -178,37 +180,45 @@ class _Collector:
                 self._columns(table, *columns)
 
 
-def _condition(loaded: Map, table: str, condition: Predicate) -> Iterator[Read]:
+def _condition(database: Database, table: str, condition: Predicate) -> Iterator[Read]:
     yield from ((table, name) for name in fields(condition))
     for exists in links(condition):
-        yield from _join(loaded, table, exists.link)
-        yield from _condition(loaded, loaded.tables[table].links[exists.link].table, exists.inner)
+        if not _joins(database, table, exists.link):
+            continue
+        yield from _join(database, table, exists.link)
+        yield from _condition(database, database.loaded.tables[table].links[exists.link].table, exists.inner)
 
 
-def _join(loaded: Map, table: str, link: str) -> Iterator[Read]:
-    spec = loaded.tables[table].links[link]
+def _joins(database: Database, table: str, link: str) -> bool:
+    """Whether this release has every column of a link; one it lacks joins no row and is never read."""
+    spec, columns = database.loaded.tables[table].links[link], database.fit.columns
+    return all(columns[spec.table][theirs] and columns[table][ours] for theirs, ours in spec.on.items())
+
+
+def _join(database: Database, table: str, link: str) -> Iterator[Read]:
+    spec = database.loaded.tables[table].links[link]
     for theirs, ours in spec.on.items():
         yield from ((spec.table, theirs), (table, ours))
 
 
-def _path(loaded: Map, table: str, path: str) -> Iterator[Read]:
+def _path(database: Database, table: str, path: str) -> Iterator[Read]:
     link, _, name = path.rpartition(".")
     if link:
-        yield from _join(loaded, table, link)
+        yield from _join(database, table, link)
     if name:
-        yield (loaded.tables[table].links[link].table if link else table, name)
+        yield (database.loaded.tables[table].links[link].table if link else table, name)
 
 
-def _measure(loaded: Map, measure: Measure) -> Iterator[Read]:
+def _measure(database: Database, measure: Measure) -> Iterator[Read]:
     yield from ((measure.table, name) for name in (measure.date, *measure.by) if name)
-    yield from _condition(loaded, measure.table, measure.when or TRUE)
+    yield from _condition(database, measure.table, measure.when or TRUE)
 
 
-def _kept(loaded: Map, table: str, name: str, action: Action) -> list[Read]:
+def _kept(database: Database, table: str, name: str, action: Action) -> list[Read]:
     """Return what a change reads: the old value where it is cut or may stay, and the condition's fields."""
     if action.condition is None:
         return [(table, name)] if action.disposition == "generalise" else []
-    return [(table, name), *_condition(loaded, table, action.condition)]
+    return [(table, name), *_condition(database, table, action.condition)]
 
 
 def statements(
