@@ -150,9 +150,7 @@ class LiveIls:
     def __enter__(self) -> LiveIls:
         ours, theirs = multiprocessing.Pipe()
         spawn = multiprocessing.get_context("spawn")
-        self._process = spawn.Process(
-            target=_live, args=(self.url, self.patrons, self.items, theirs), daemon=True
-        )
+        self._process = spawn.Process(target=_live, args=(self.url, self.patrons, self.items, theirs), daemon=True)
         self._process.start()
         theirs.close()
         self._pipe = ours
@@ -228,9 +226,7 @@ def _operations(
         )
 
     def anonymise() -> None:
-        cursor.execute(
-            "UPDATE old_issues SET borrowernumber = %s WHERE issue_id = %s", (ANONYMOUS, newest[0])
-        )
+        cursor.execute("UPDATE old_issues SET borrowernumber = %s WHERE issue_id = %s", (ANONYMOUS, newest[0]))
 
     def count_it() -> None:
         cursor.execute(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from reticent.model import Chunk, Fingerprint, Place, Receipt, Setting, Step, Survey
 
@@ -29,8 +29,8 @@ class Finder(Protocol):
         """Return digests of the system's structure and which series cannot be trusted here."""
         ...
 
-    def survey(self, series: str, cutoff: datetime | None, why_no_cutoff: str = "") -> Survey:
-        """Count one series against a cutoff (naive local time of the system); None withholds all."""
+    def survey(self, series: str, cutoff: datetime | str) -> Survey:
+        """Count one series against a cutoff (naive local time of the system), or say why there is none."""
         ...
 
     def places(self) -> Sequence[Place]:
@@ -80,15 +80,43 @@ class Severer(Protocol):
         ...
 
 
+class Unreadable:
+    """A value that is there and cannot be understood (a date 0000-00-00). Every comparison with it is UNKNOWN."""
+
+    def __repr__(self) -> str:
+        return "UNREADABLE"
+
+
+UNREADABLE = Unreadable()
+
+
 class Reader(Protocol):
     """Streams named fields to the prover, which asks the severer's questions again by other code."""
 
-    def rows(self, table: str, fields: Sequence[str]) -> Iterator[tuple[object, ...]]:
-        """Stream the named fields of every row of a mapped table; memory stays flat."""
+    @property
+    def folds_case(self) -> bool:
+        """Whether two texts are equal here whatever their case, accents and trailing spaces (MariaDB, MySQL)."""
         ...
 
-    def count(self, sql: str) -> int:
-        """Run one literal re-link query kept with the map; return its single number."""
+    def family(self, table: str, field: str) -> str:
+        """Return a field's type family: whole, number, when, text, binary; "" if unknown or absent."""
+        ...
+
+    def has(self, column: str) -> bool:
+        """Whether a ``table.column`` is there."""
+        ...
+
+    def rows(self, table: str, fields: Sequence[str], present: Sequence[str] = ()) -> Iterator[tuple[Any, ...]]:
+        """Stream the named fields of every row of a mapped table; memory stays flat.
+
+        ``fields`` come as numbers, str or naive datetime, None for NULL and for a field this release does
+        not have, UNREADABLE for what cannot be understood. Of the fields ``present``, which follow, only
+        whether they hold anything is read: 1 or None. A table that is not there has no rows.
+        """
+        ...
+
+    def count(self, sql: str, parameters: Mapping[str, object]) -> int:
+        """Run one literal counting query kept with the map; return its single number."""
         ...
 
 

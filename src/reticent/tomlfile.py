@@ -117,7 +117,7 @@ def line(lines: Mapping[Location, int], location: Location) -> int:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return "; did you mean ...?" with the nearest known word, or ""."""
-    near = difflib.get_close_matches(word, list(known), n=1)
+    near = difflib.get_close_matches(word, [str(each) for each in known], n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 

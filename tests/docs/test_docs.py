@@ -25,7 +25,7 @@ COMMANDS = {
 COMMAND = re.compile(r"(?:^ {4}|`)reticent(?: --?\S+)* ([a-z]+)", re.MULTILINE)
 
 ANONYMOUS = re.compile(r"\banonymous\b", re.IGNORECASE)
-MAY_SAY_ANONYMOUS = re.compile(r"\b(?:never|not|no)\b[^.]*\banonymous\b|anonymous ?patron", re.IGNORECASE)
+MAY_SAY_ANONYMOUS = re.compile(r"\b(?:never|not|no)\b[^.]*\banonymous\b|anonymous ?patron|\"ANONYMOUS\"", re.IGNORECASE)
 """Denials ("is never called anonymous"), and Koha's own name for its stand-in record."""
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +22,7 @@ def ssh_keys(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return path
 
     return key
+
+
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")

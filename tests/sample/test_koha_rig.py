@@ -65,8 +65,6 @@ def test_the_live_ils_feels_a_lock_and_counts_a_failure(url: str) -> None:
         failing = live.watch(0.3)["insert statistics"]
         assert failing.failures == failing.count > 0
     with engine.connect() as connection:
-        newest = connection.execute(
-            text("SELECT borrowernumber FROM old_issues ORDER BY issue_id DESC LIMIT 1")
-        )
+        newest = connection.execute(text("SELECT borrowernumber FROM old_issues ORDER BY issue_id DESC LIMIT 1"))
         assert newest.scalar_one() == koha_rig.ANONYMOUS
     engine.dispose()

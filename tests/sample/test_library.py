@@ -49,29 +49,18 @@ PERSON = {
 
 @pytest.mark.parametrize("table", PERSON)
 def test_rows_tied_to_a_person(built: Built, table: str) -> None:
-    assert (
-        _ask(built, f"SELECT COUNT(*) FROM {table} WHERE {PERSON[table]} IS NOT NULL") == built[1].tied[table]
-    )
+    assert _ask(built, f"SELECT COUNT(*) FROM {table} WHERE {PERSON[table]} IS NOT NULL") == built[1].tied[table]
 
 
 def test_ties_that_need_more_than_a_column(built: Built) -> None:
     tied = built[1].tied
     anonymous = built[1].anonymous_patron
-    assert (
-        _ask(built, "SELECT COUNT(*) FROM old_issues WHERE borrowernumber <> ?", anonymous)
-        == tied["old_issues"]
-    )
+    assert _ask(built, "SELECT COUNT(*) FROM old_issues WHERE borrowernumber <> ?", anonymous) == tied["old_issues"]
     assert _ask(built, "SELECT COUNT(*) FROM search_history WHERE userid <> 0") == tied["search_history"]
-    assert (
-        _ask(built, "SELECT COUNT(*) FROM action_logs WHERE module <> 'SYSTEMPREFERENCE'")
-        == tied["action_logs"]
-    )
+    assert _ask(built, "SELECT COUNT(*) FROM action_logs WHERE module <> 'SYSTEMPREFERENCE'") == tied["action_logs"]
     renewed = "SELECT COUNT(*) FROM checkout_renewals WHERE interface = 'opac' AND renewer_id IS NOT NULL"
     assert _ask(built, renewed) == tied["checkout_renewals"]
-    assert (
-        _ask(built, "SELECT COUNT(*) FROM borrowers WHERE borrowernumber <> ?", anonymous)
-        == tied["borrowers"]
-    )
+    assert _ask(built, "SELECT COUNT(*) FROM borrowers WHERE borrowernumber <> ?", anonymous) == tied["borrowers"]
 
 
 def _ago(days: int) -> str:
@@ -145,7 +134,9 @@ def test_histories_kept_for_ever_by_category_and_by_choice(built: Built) -> None
     forever = "SELECT COUNT(*) FROM borrowers WHERE privacy = 0 AND borrowernumber "
     assert _ask(built, f"{forever} IN {chose}") == truth.patrons_forever_by_choice > 0
     assert _ask(built, f"{forever} NOT IN {chose}") == truth.patrons_forever_by_category > 0
-    loans = "SELECT COUNT(*) FROM old_issues JOIN borrowers USING (borrowernumber) WHERE privacy = 0 AND borrowernumber "
+    loans = (
+        "SELECT COUNT(*) FROM old_issues JOIN borrowers USING (borrowernumber) WHERE privacy = 0 AND borrowernumber "
+    )
     assert _ask(built, f"{loans} IN {chose}") == truth.loans_forever_by_choice > 0
     assert _ask(built, f"{loans} NOT IN {chose}") == truth.loans_forever_by_category > 0
 
@@ -181,9 +172,7 @@ def test_orphan_numbers(built: Built) -> None:
         "action_logs": f"module IN ('CIRCULATION', 'FINES') AND object {nobody}",
         "search_history": f"userid <> 0 AND userid {nobody}",
     }
-    assert {t: _ask(built, f"SELECT COUNT(*) FROM {t} WHERE {w}") for t, w in wheres.items()} == built[
-        1
-    ].orphans
+    assert {t: _ask(built, f"SELECT COUNT(*) FROM {t} WHERE {w}") for t, w in wheres.items()} == built[1].orphans
     resolvable = "SELECT COUNT(*) FROM statistics JOIN deletedborrowers USING (borrowernumber)"
     assert 0 < _ask(built, resolvable) < built[1].orphans["statistics"]
 

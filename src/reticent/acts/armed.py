@@ -39,8 +39,9 @@ def try_series(opened: Opened, step: str, progress: Progress, confirm: Callable[
     trial = replace(whole, steps=(few,))
     opened.book.save_plan(trial.digest, trial.document(), opened.clock.now())
     result = sever(opened, trial, progress, Kind.TRIAL_RUN)
-    if result.stopped:
-        raise SystemRefused(f"The trial stopped: {result.stopped}.", where=step, do="Mend the cause and try again.")
+    if result.stopped or result.held:
+        why = result.stopped or "; ".join(result.notes)
+        raise SystemRefused(f"The trial stopped: {why}.", where=step, do="Mend the cause and try again.")
     now_as = _fingerprint(opened, step)
     opened.armings.set(step, TRIED, now_as, planned.rows, opened.clock.now(), "trial done")
     path = opened.site.state_path / f"arm-{step.replace('/', '-')}.txt"
@@ -152,6 +153,8 @@ def _fingerprint(opened: Opened, step: str) -> str:
     if series not in known:
         raise UsageError(f'{name} has no series "{series}".', do="Name a step as `reticent plan` shows it.")
     table = systems[name].finder.database.structure.tables.get(known[series])
+    for system in systems.values():
+        system.close()
     return fingerprint(fingerprints, name, table.digest() if table else "")
 
 

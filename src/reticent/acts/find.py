@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,7 @@ from reticent.acts.opening import Opened, OpenSystem, Progress, open_systems
 from reticent.errors import ReticentError
 from reticent.ledger.entries import Kind
 from reticent.model import NotLookedAt, Place, Setting, Survey
-from reticent.policy.retention import retention
+from reticent.policy.retention import cutoff
 from reticent.systems.mapfile import Series
 
 
@@ -103,7 +104,8 @@ def find(opened: Opened, progress: Progress) -> Inventory:
             why = " ".join(filter(None, (error.what, error.where and f"({error.where})", error.do)))
             inventory.not_looked_at.append(NotLookedAt(system[0], "everything", why))
         else:
-            _survey(opened, system, inventory, progress)
+            with closing(system):
+                _survey(opened, system, inventory, progress)
     due = sum(found.survey.due for found in inventory.found)
     ties = sum(found.survey.ties for found in inventory.found)
     opened.record(
@@ -125,9 +127,8 @@ def _survey(opened: Opened, system: OpenSystem, inventory: Inventory, progress: 
     here = finder.database.fit.here(system.loaded)
     for number, series in enumerate(here):
         progress(f"{system.name}: {series.title}", number, len(here))
-        kept = retention(opened.site, system.name, series.id, series.retention_key)
-        cutoff = None if kept.length is None else now - kept.length
-        survey = finder.survey(series.id, cutoff, kept.source)
+        limit = cutoff(opened.site, system.name, series.id, series.retention_key, now, recorded=False)
+        survey = finder.survey(series.id, limit)
         inventory.found.append(Found(system.name, series, finder.place(series), survey))
     progress(f"{system.name}: settings", len(here), len(here))
     inventory.settings += finder.settings()

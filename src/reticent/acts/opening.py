@@ -82,8 +82,12 @@ class Opened:
         return Folder.create(self.site.keys_path, self.site.state_path)
 
     def ledger_key(self) -> LedgerKey:
-        """Return the ledger's signing key, made with the ledger."""
-        if not self.ledger_path.exists():
+        """Return the ledger's signing key, made before the ledger.
+
+        A key without a ledger is what a kill in the first act leaves. If instead the ledger was lost,
+        the checkpoint beside the key keeps a new one from being signed.
+        """
+        if not self.ledger_path.exists() and not LedgerKey.exists(self.keys, self.origin):
             return LedgerKey.create(self.keys, self.origin)
         return LedgerKey.load(self.keys, self.origin)
 
@@ -126,6 +130,10 @@ class OpenSystem:
     def severer(self) -> SqlSeverer:
         """Return the severer, by its own account."""
         return SqlSeverer(self.site, self.finder.database)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self.finder.close()
 
 
 def map_of(site: Site, name: str) -> Map:

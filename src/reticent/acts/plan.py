@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import closing
 from dataclasses import replace
-from datetime import datetime, time
+from datetime import datetime
 
 from reticent import __version__
 from reticent.acts.opening import Opened, OpenSystem, Progress, open_systems
 from reticent.errors import ReticentError, SystemRefused
-from reticent.law import schedules
 from reticent.model import NotLookedAt
-from reticent.policy.retention import DEFAULTS, Retention, retention, schedule_item
+from reticent.policy.retention import DEFAULTS, cutoff
 from reticent.sever.plan import Fingerprints, Plan, PlannedStep, chunks
 from reticent.site import Site
 from reticent.systems.mapfile import Series
-
-OTHER = "other: "
-"""A schedule item Reticent has no data for; the custodian answers for its floor."""
-NO_ITEM = "no item of the records schedule is recorded ([schedule] in reticent.toml)"
-NO_FLOOR = "the recorded schedule item has no floor anybody has read"
 
 
 def plan(opened: Opened, progress: Progress, only: str | None = None) -> Plan:
@@ -38,8 +33,9 @@ def plan(opened: Opened, progress: Progress, only: str | None = None) -> Plan:
     steps: list[PlannedStep] = []
     breaks: list[str] = []
     for system in systems:
-        part = _SystemPlan(opened.site, system, progress, only)
-        part.make()
+        with closing(system):
+            part = _SystemPlan(opened.site, system, progress, only)
+            part.make()
         cutoffs |= part.cutoffs
         steps += part.steps
         breaks += part.breaks
@@ -83,13 +79,12 @@ class _SystemPlan:
 
     def _step(self, series: Series) -> None:
         name = f"{self._system.name}/{series.id}"
-        kept = retention(self._site, self._system.name, series.id, series.retention_key)
-        cutoff, why = self._cutoff(series, kept)
-        survey = self._system.finder.survey(series.id, cutoff, why)
+        limit = cutoff(self._site, self._system.name, series.id, series.retention_key, self._now, recorded=True)
+        survey = self._system.finder.survey(series.id, limit)
         if survey.due == 0 and not survey.withheld:
             return
-        if cutoff is not None:
-            self.cutoffs[name] = cutoff.isoformat()
+        if isinstance(limit, datetime):
+            self.cutoffs[name] = limit.isoformat()
         (step,) = self._system.severer_steps(series)
         self.steps.append(
             PlannedStep(
@@ -106,21 +101,6 @@ class _SystemPlan:
         )
         if survey.due:
             self._breaks(series)
-
-    def _cutoff(self, series: Series, kept: Retention) -> tuple[datetime | None, str]:
-        """Return the cutoff: by retention, but never above the floor of the records schedule."""
-        if kept.length is None:
-            return None, kept.source
-        cutoff = self._now - kept.length
-        item = schedule_item(self._site, self._system.name, series.id, series.retention_key)
-        if item is None:
-            return None, NO_ITEM
-        if item.startswith(OTHER):
-            return cutoff, ""
-        floor = schedules.latest_start(item, self._now.date())
-        if floor is None:
-            return None, NO_FLOOR
-        return min(cutoff, datetime.combine(floor, time.max)), ""
 
     def _breaks(self, series: Series) -> None:
         finder = self._system.finder

@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from datetime import datetime
 
 from reticent.acts.opening import Opened, OpenSystem, Progress
 from reticent.acts.plan import current
-from reticent.errors import NotPermitted, ReticentError, SystemUnreachable
+from reticent.errors import NotPermitted, ReticentError
 from reticent.ledger.entries import Actor, Cause, Kind, Outcome
 from reticent.model import Step
 from reticent.sever.engine import Engine, Limits, Stopped
 from reticent.sever.plan import Plan, PlannedStep, changed, read_plan
 from reticent.sever.result import RunResult, SeveredStep
-from reticent.state.book import RESTORED
+from reticent.state.book import AGAIN, PARTLY, Severed
 from reticent.state.database import only_one
 from reticent.stores.sql.severer import SqlSeverer
 
@@ -42,13 +44,13 @@ def sever(
     opened: Opened, plan: Plan, progress: Progress, kind: Kind = Kind.SEVER_RUN, actor: Actor = Actor.OPERATOR
 ) -> RunResult:
     """Apply a plan, or go on with it. Raises NotPermitted, EvidenceBroken, and what a system raises."""
-    with only_one(opened.site):
-        run = _Run(opened, plan, progress)
+    with only_one(opened.site), ExitStack() as locks:
+        run = _Run(opened, plan, progress, locks)
         run.start()
         try:
             run.steps()
         except Stopped as stop:
-            run.result.stopped, run.result.held = stop.reason, stop.held
+            run.result.stopped = stop.reason
         except ReticentError:
             run.abandon()
             raise
@@ -62,6 +64,7 @@ class _Run:
     opened: Opened
     plan: Plan
     progress: Progress
+    locks: ExitStack
 
     def start(self) -> None:
         """Check that the plan may be applied, open the systems, settle what a crash left."""
@@ -69,13 +72,29 @@ class _Run:
         self._severers: dict[str, SqlSeverer] = {}
         self._restored: set[str] = set()
         fingerprints, self._systems = current(self.opened)
-        if different := changed(self.plan, fingerprints):
+        for system in self._systems.values():
+            self.locks.callback(system.close)
+        different = changed(self.plan, fingerprints)
+        if different and self._resumes:
+            self._close_interrupted(self._resumes.id)
+        if different:
             raise NotPermitted(
                 f"The plan no longer fits: {', '.join(different)} changed since it was made.",
                 do="Make a new plan and read it: `reticent plan --out plan.json`.",
             )
         self._open_severers()
         self._begin()
+
+    def _close_interrupted(self, run: str) -> None:
+        """End a run nobody can finish any more: what it severed is counted, the rest is for a new plan."""
+        self._open_severers()
+        self._run, self.result = run, RunResult(self.plan.digest, run, stopped="the system changed under it")
+        for planned in self.plan.steps:
+            severed = self.opened.book.severed(run, planned.name)
+            self.result.steps.append(SeveredStep(planned.system, planned.series, planned.rows, severed, 0))
+        fields = {"outcome": Outcome.STOPPED, "cause": Cause.SCHEMA_CHANGED, "severed": self.result.severed}
+        self.opened.record(Kind.SEVER_RUN, f"run {run}", Actor.OPERATOR, **self._identity(), **fields)
+        self.opened.book.end_run(run, self.result.stopped, self.opened.clock.now(), self._cutoffs(set()))
 
     def _require_known(self) -> None:
         book, digest = self.opened.book, self.plan.digest
@@ -99,9 +118,11 @@ class _Run:
             )
 
     def _open_severers(self) -> None:
-        for name in {step.system for step in self.plan.steps if step.rows}:
+        for name in sorted({step.system for step in self.plan.steps if step.rows}):
             severer = self._systems[name].severer()
+            self.locks.callback(severer.close)
             severer.prepare()
+            self.locks.enter_context(severer.alone())
             self._severers[name] = severer
             self._collect(severer)
 
@@ -109,35 +130,41 @@ class _Run:
         book = self.opened.book
         self._run = self._resumes.id if self._resumes else uuid.uuid4().hex
         self.result = RunResult(self.plan.digest, self._run)
+        for name in self._severers:
+            self._look_for_restore(name)
+        now = self.opened.clock.now()
+        sequence = self._resumes.sequence if self._resumes else book.start_run(self._run, self.plan.digest, now)
         for name, severer in self._severers.items():
-            marked, expected = severer.mark(), int(book.fact(f"mark {name}") or 0)
-            if marked < expected and not self._resumes:
-                self._seen_restore(name)
-        self._sequence = (
-            self._resumes.sequence
-            if self._resumes
-            else book.start_run(self._run, self.plan.digest, self.opened.clock.now())
-        )
-        if not self._resumes:
-            self._record_totals()
+            if severer.leaves_receipts:
+                severer.set_mark(book.identity(), sequence)
+                book.set_fact(f"mark {name}", str(sequence))
+        self._record_totals()
 
-    def _seen_restore(self, name: str) -> None:
-        self._restored.add(name)
-        self.result.notes.append(
-            f"{name} was restored from a copy older than the last run: what came back is severed, not counted twice"
-        )
-        self.opened.record(Kind.RESTORE_SEEN, f"restore {self._run} {name}", system=name)
+    def _look_for_restore(self, name: str) -> None:
+        """Notice a system that has forgotten a run: what came back was tallied then, and must not be again."""
+        book, severer = self.opened.book, self._severers[name]
+        expected = int(book.fact(f"mark {name}") or 0)
+        if severer.leaves_receipts and severer.mark(book.identity()) < expected:
+            book.came_back(self._run, {s.name: self.plan.cutoffs[s.name] for s in self.plan.steps if s.system == name})
+            book.set_fact(f"restored {name}", self._run)
+            self.opened.record(Kind.RESTORE_SEEN, f"restore {self._run} {name}", system=name)
+        if book.fact(f"restored {name}"):
+            self._restored.add(name)
+            self.result.notes.append(
+                f"{name} was restored from a copy older than the last run: what came back is severed, not counted twice"
+            )
 
     def _record_totals(self) -> None:
         """Keep the reportable totals as they are before anything is severed."""
         touched = {(step.system, self._systems[step.system].loaded.one(step.series).table) for step in self.plan.steps}
-        for name in self._severers:
+        for name in sorted(self._severers.keys() - self._restored):
             finder = self._systems[name].finder
             for measure in self._systems[name].loaded.measures:
                 if (name, measure.table) in touched:
                     self.progress(f"{name}: counting {measure.title.lower()}", 0, 0)
                     margins = finder.margins(measure)
                     self.opened.book.raise_totals(name, _plus(margins, self.opened.book.tallies(name), measure.id))
+            self.opened.book.set_fact(f"totals {name}", finder.now().isoformat())
 
     def _collect(self, severer: SqlSeverer) -> None:
         if waiting := severer.collected():
@@ -149,7 +176,13 @@ class _Run:
         engines = {name: self._engine(name, severer) for name, severer in self._severers.items()}
         for planned in self.plan.steps:
             if planned.rows:
-                self._step(planned, engines[planned.system])
+                try:
+                    self._step(planned, engines[planned.system])
+                except Stopped as stop:
+                    if not stop.held:
+                        raise
+                    self.result.held = True
+                    self.result.notes.append(f"{planned.name} waits: {stop.reason}")
 
     def _engine(self, name: str, severer: SqlSeverer) -> Engine:
         site = self.opened.site
@@ -177,21 +210,23 @@ class _Run:
         self._planned, self._done = planned, self.opened.book.severed(self._run, planned.name)
         engine.severed += self._done
         cutoff = self.plan.cutoff(planned.name)
-        try:
-            if planned.system in self._restored and (until := self.opened.book.severed_until(planned.name)):
-                again = self._run + RESTORED
-                first = self.opened.book.next_chunk(again, planned.name)
-                engine.run_step(step, record_class, min(until, cutoff), planned.rows - self._done, again, first)
-            first = self.opened.book.next_chunk(self._run, planned.name)
-            left = planned.rows - self.opened.book.severed(self._run, planned.name)
-            engine.run_step(step, record_class, cutoff, left, self._run, first)
-        finally:
-            self._save(planned)
-        self.opened.book.set_severed_until(planned.name, cutoff)
+        book = self.opened.book
 
-    def _save(self, planned: PlannedStep) -> None:
-        severed = self.opened.book.severed(self._run, planned.name)
-        self.opened.book.save_step(self._run, planned.name, planned.rows, severed, None)
+        def go(run: str, before: datetime, most: int) -> None:
+            left = min(most, planned.rows - book.severed(self._run, planned.name))
+            engine.run_step(step, record_class, before, left, run, book.next_chunk(run, planned.name))
+
+        try:
+            known = book.severed_until(planned.name) if planned.system in self._restored else Severed()
+            if known.cutoff:
+                go(self._run + AGAIN, min(datetime.fromisoformat(known.cutoff), cutoff), planned.rows)
+            if known.partly:
+                done = book.severed_as(self._run + PARTLY, planned.name)
+                before = min(datetime.fromisoformat(known.partly_cutoff), cutoff)
+                go(self._run + PARTLY, before, known.partly - done)
+            go(self._run, cutoff, planned.rows)
+        finally:
+            book.save_step(self._run, planned.name, planned.rows, book.severed(self._run, planned.name), None)
 
     def _moved(self, step: Step, rows: int) -> None:
         self._done += rows
@@ -204,14 +239,12 @@ class _Run:
     def abandon(self) -> None:
         """Import what was severed before a system failed; the run stays unfinished and can be resumed."""
         for severer in self._severers.values():
-            try:
+            with suppress(ReticentError):
                 self._collect(severer)
-            except SystemUnreachable:
-                continue
 
     def finish(self, kind: Kind, actor: Actor) -> RunResult:
         """Recount every step, record the run, and close it."""
-        book = self.opened.book
+        book, whole = self.opened.book, set()
         for planned in self.plan.steps:
             if not planned.rows:
                 continue
@@ -220,31 +253,42 @@ class _Run:
             severed = book.severed(self._run, planned.name)
             self.result.steps.append(SeveredStep(planned.system, planned.series, planned.rows, severed, survey.due))
             book.save_step(self._run, planned.name, planned.rows, severed, survey.due)
+            whole |= {planned.name} if survey.due == 0 else set()
         self.result.ledger = self._record(kind, actor)
-        for name, severer in self._severers.items():
-            severer.set_mark(self._sequence)
-            book.set_fact(f"mark {name}", str(self._sequence))
-        book.end_run(self._run, self.result.stopped or "done", self.opened.clock.now())
+        outcome = self.result.stopped or ("held" if self.result.held else "done")
+        book.end_run(self._run, outcome, self.opened.clock.now(), self._cutoffs(whole))
+        if outcome == "done":
+            for name in self._restored:
+                book.set_fact(f"restored {name}", "")
         return self.result
 
+    def _cutoffs(self, whole: set[str]) -> dict[str, tuple[str, bool]]:
+        return {step.name: (self.plan.cutoffs[step.name], step.name in whole) for step in self.plan.steps if step.rows}
+
+    def _identity(self) -> dict[str, object]:
+        return {
+            "run": hashlib.sha256(self._run.encode()).hexdigest(),
+            "plan": self.plan.digest,
+            "site": self.plan.fingerprints.site,
+            "policy": self.plan.fingerprints.policy,
+            "systems": len(self._severers),
+            "planned": self.plan.total,
+        }
+
     def _record(self, kind: Kind, actor: Actor) -> Mapping[str, object]:
-        stopped = self.result.stopped
+        stopped = "legal hold" if self.result.held else self.result.stopped
         cause = next((cause for word, cause in _CAUSES if word in stopped), Cause.ASKED)
+        held_back = {"held_back": sum(sum(step.held_back.values()) for step in self.plan.steps)}
         return self.opened.record(
             kind,
             f"run {self._run}",
             actor,
-            run=hashlib.sha256(self._run.encode()).hexdigest(),
-            plan=self.plan.digest,
-            site=self.plan.fingerprints.site,
-            policy=self.plan.fingerprints.policy,
+            **self._identity(),
             outcome=Outcome.STOPPED if stopped else Outcome.DONE,
-            systems=len(self._severers),
-            planned=self.plan.total,
             severed=self.result.severed,
             still_due=sum(step.still_due for step in self.result.steps),
-            held_back=sum(sum(step.held_back.values()) for step in self.plan.steps),
-            **({"cause": cause} if stopped else {}),
+            **(held_back if kind is Kind.SEVER_RUN else {}),
+            **({"cause": cause} if stopped and kind is Kind.SEVER_RUN else {}),
         )
 
 

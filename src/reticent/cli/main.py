@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -109,6 +111,26 @@ def init(
     answers = {key: answer for key, answer in given.items() if answer}
     written = act(OPTIONS.site or Path("reticent.toml"), asking.Answering(answers, defaults=yes or OPTIONS.as_json))
     finish(written.document(), lambda: output.show_written(written), written.exit_code)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to build it.")] = Path("reticent-demo"),
+    patrons: Annotated[int, typer.Option("--patrons", min=150, help="How many patrons.")] = 2500,
+    years: Annotated[int, typer.Option("--years", min=1, max=20, help="How many years of lending.")] = 5,
+    seed: Annotated[int, typer.Option("--seed", help="Another number makes another library.")] = 2026,
+    no_sever: Annotated[bool, typer.Option("--no-sever", help="Stop after the plan.")] = False,
+) -> None:
+    """Build a made-up library and do the main job on it: find, plan, sever, check, and a page to read."""
+    from datetime import datetime
+
+    from reticent.acts.demo import demo as act
+    from reticent.cli import output, pages
+
+    today = datetime.now().astimezone().date()
+    with output.progress(OPTIONS) as progress:
+        done = act(folder, progress, patrons=patrons, years=years, seed=seed, today=today, stop_before_sever=no_sever)
+    finish(done.document(), lambda: pages.show_demo(done), done.exit_code)
 
 
 @app.command()
@@ -222,17 +244,70 @@ def disarm(step: Annotated[str, typer.Argument(help="The series: system/series."
     finish({"disarmed": step}, lambda: output.say(f"{step} is disarmed."), 0)
 
 
+@app.command()
+def report(out: Annotated[Path, typer.Option("--out", help="Where to write the page.")] = Path("report.html")) -> None:
+    """Write one self-contained page for a director."""
+    from reticent.acts.report import report as act
+    from reticent.cli import output, pages
+
+    with output.progress(OPTIONS) as progress:
+        made = act(opened(), out, progress)
+    finish(made.document(), lambda: pages.show_report(made), made.exit_code)
+
+
+@app.command()
+def check() -> None:
+    """Is the promise kept? Every question again, by other code and by the prover's own account."""
+    from reticent.acts.check import check as act
+    from reticent.cli import output
+
+    with output.progress(OPTIONS) as progress:
+        report = act(opened(), progress)
+    finish(report.document(), lambda: output.show_check(report), report.exit_code)
+
+
+@app.command()
+def statistics(
+    form: Annotated[str, typer.Option("--form", help="pls, acrl or iso2789.")],
+    year: Annotated[int, typer.Option("--year", help="The year of the form.")],
+) -> None:
+    """The counts a library must report: what is there plus what severing tallied."""
+    from reticent.acts.statistics import statistics as act
+    from reticent.cli import output
+
+    with output.progress(OPTIONS) as progress:
+        answered = act(opened(), form, year, progress)
+    finish(answered.document(), lambda: output.show_form(answered), answered.exit_code)
+
+
+def _add_groups() -> None:
+    from reticent.cli import hold, ledger
+
+    app.add_typer(ledger.app, name="ledger")
+    app.add_typer(hold.app, name="hold")
+
+
+_INTERRUPTED = 130
+"""What Typer returns for Ctrl-C; it keeps the exception to itself."""
+
+
 def main() -> None:
     """Run the command line; every failure ends with a message that says what to do."""
+    _add_groups()
+    # A library's own log or warning can quote a row: nothing of theirs reaches the terminal.
+    logging.lastResort = None
+    warnings.simplefilter("ignore")
     try:
         code = app(standalone_mode=False)
+        if code == _INTERRUPTED:
+            _interrupted()
         sys.exit(code if isinstance(code, int) else 0)
     except ReticentError as error:
         _fail(error)
     except typer.Exit as end:
         sys.exit(end.exit_code)
     except (typer.Abort, KeyboardInterrupt):
-        _fail(UsageError("Interrupted. Nothing is half done; running again goes on."))
+        _interrupted()
     except BrokenPipeError:
         sys.exit(2)
     except Exception as error:
@@ -240,6 +315,10 @@ def main() -> None:
         if usage is not None:
             _fail(UsageError(str(usage()), do="See `reticent --help`."))
         _fail(_unexpected(error))
+
+
+def _interrupted() -> None:
+    _fail(UsageError("Interrupted. Nothing is half done; running again goes on."))
 
 
 def _unexpected(error: Exception) -> ReticentError:

@@ -15,16 +15,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from reticent.errors import EvidenceBroken, SystemRefused, UsageError
+from reticent.acts.files import write_text
+from reticent.errors import EvidenceBroken, UsageError
 
 if TYPE_CHECKING:
     from reticent.acts.armed import Statement
+    from reticent.acts.check import CheckReport
     from reticent.acts.find import Inventory
     from reticent.acts.grants import Grants
     from reticent.acts.init import Written
+    from reticent.acts.statistics import Form
     from reticent.sever.plan import Plan
     from reticent.sever.result import RunResult
     from reticent.state.armings import Arming
+    from reticent.state.hold_book import Hold
 
 
 def safe(text: str) -> str:
@@ -39,14 +43,7 @@ def print_json(document: Mapping[str, Any]) -> None:
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Write a document whole or not at all."""
-    temporary = path.with_name(path.name + ".part")
-    try:
-        temporary.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except OSError:
-        raise SystemRefused(
-            "The file cannot be written.", where=str(path), do="Check the folder and the disk."
-        ) from None
+    write_text(path, json.dumps(document, indent=2) + "\n")
 
 
 def read_json(path: Path) -> Mapping[str, Any]:
@@ -244,3 +241,34 @@ def show_written(written: Written) -> None:
         for name in written.passwords:
             say(f"  {name}=...")
     say("Next: " + ("reticent find" if written.exit_code == 0 else "run the statements above, then reticent find"))
+
+
+def show_form(answered: Form) -> None:
+    """Print an answered form."""
+    say(f"{answered.programme.title}, {answered.year}\n", "bold")
+    table = _table("no.", "field", "value", "from", numbers=(2,))
+    for line in answered.document()["fields"]:
+        value = "" if line["value"] is None else line["value"]
+        _row(table, line["number"], line["title"], value, line["why_not"] or "; ".join(line["source"]))
+    _console().print(table)
+    _list("Not looked at", [f"{n.system}: {n.place}: {n.why}" for n in answered.not_looked_at])
+
+
+def show_holds(holds: Sequence[Hold]) -> None:
+    """Print the holds."""
+    table = _table("no.", "scope", "placed", "until", "released", numbers=(0,))
+    for hold in holds:
+        _row(table, hold.id, hold.scope, hold.placed[:10], hold.until[:10], (hold.released or "")[:10])
+    _console().print(table)
+
+
+def show_check(report: CheckReport) -> None:
+    """Print a check."""
+    table = _table("finding", "system", "place", "count", "what to do", numbers=(3,))
+    for finding in report.findings:
+        _row(table, finding.kind, finding.system, finding.place, finding.count, finding.advice)
+    if report.findings:
+        _console().print(table)
+    say(f"\n{len(report.checked)} questions were asked again by other code.")
+    _list("Not looked at", [f"{n.system}: {n.place}: {n.why}" for n in report.not_looked_at])
+    say(f"\n{report.result.verdict()}", "bold")

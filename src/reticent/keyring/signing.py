@@ -7,6 +7,7 @@ backup; this one does not, so a ledger set back to an earlier day is not signed 
 from __future__ import annotations
 
 import base64
+from typing import Self
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -27,7 +28,7 @@ class LedgerKey:
         self._verifier = Verifier(origin, self._key.public_key().public_bytes(*raw))
 
     @classmethod
-    def create(cls, folder: Folder, origin: str) -> LedgerKey:
+    def create(cls, folder: Folder, origin: str) -> Self:
         """Make the key of a new ledger. Raises ConfigurationError if it has one: keys are not replaced."""
         key = Ed25519PrivateKey.generate()
         raw = serialization.Encoding.Raw, serialization.PrivateFormat.Raw
@@ -44,17 +45,20 @@ class LedgerKey:
             folder.write(_name(origin, "key"), (text + base64.b64encode(ED25519 + seed).decode()).encode())
         return made
 
+    @staticmethod
+    def exists(folder: Folder, origin: str) -> bool:
+        """Whether this ledger has a key."""
+        return folder.exists(_name(origin, "key"))
+
     @classmethod
-    def load(cls, folder: Folder, origin: str) -> LedgerKey:
+    def load(cls, folder: Folder, origin: str) -> Self:
         """Read the key. Raises ConfigurationError if it is not there, EvidenceBroken if it is damaged."""
         text = folder.read(_name(origin, "key")).decode("utf-8", "replace")
-        # Base64 itself may hold a "+", an origin and a key id may not.
-        head, _, body = text.removeprefix("PRIVATE+KEY+").partition("+")
-        key_id, _, seed = body.partition("+")
+        key_id, _, seed = text.removeprefix(f"PRIVATE+KEY+{origin}+").partition("+")
         raw = decode(seed) or b""
-        if head == origin and raw[:1] == ED25519 and len(raw) == 33:
+        if raw[:1] == ED25519 and len(raw) == 33:
             key = cls(folder, origin, raw[1:])
-            if text == f"PRIVATE+KEY+{origin}+{key_id}+{seed}" and key_id == key.verifier.key_id.hex():
+            if key.verifier.key_id.hex() == key_id:
                 return key
         raise EvidenceBroken("The ledger's signing key is damaged.", where=origin, do="Open a new ledger.")
 

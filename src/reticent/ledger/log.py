@@ -117,7 +117,9 @@ class Log(AbstractContextManager["Log"]):
 
     def inclusion_proof(self, index: int, size: int) -> list[bytes]:
         """Return the hashes that lead from entry ``index`` to the root of ``size`` entries."""
-        self._within(index + 1, size)
+        self._within(max(index, 0), size)
+        if not 0 <= index < size:
+            raise UsageError("The ledger has no such entry.", do=f"Of {size} the last is {size - 1}.")
         return Tree(self.tile).inclusion(index, size)
 
     def consistency_proof(self, old: int, new: int) -> list[bytes]:

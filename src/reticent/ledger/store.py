@@ -155,7 +155,9 @@ def _translated(path: Path) -> Iterator[None]:
     """Turn what a damaged or unwilling database raises into our errors, without its own words."""
     try:
         yield
-    except (sqlite3.Error, MemoryError, OverflowError) as failure:
+    except sqlite3.ProgrammingError:
+        raise  # a Log used in two threads or after closing: our mistake, not the file's
+    except (sqlite3.Error, MemoryError, OverflowError, ValueError) as failure:
         raise _error(failure, path) from failure
 
 

@@ -1,1 +1,1 @@
-"""What is in force: retention, and later the gate's rules, promises and prover."""
+"""What is in force: rules, promises, the gate that decides by them and the prover that checks them."""

@@ -1,4 +1,4 @@
-"""How long a tie may outlive its purpose: the shipped defaults, the site's choice, the records schedule.
+"""How long a tie may outlive its purpose: the shipped defaults, the site's choice, the records schedule's floor.
 
 The defaults are Reticent's own, never the American Library Association's, which gives no numbers
 (docs/explanation/retention.md has the source and the cost of each).
@@ -7,8 +7,9 @@ The defaults are Reticent's own, never the American Library Association's, which
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 
+from reticent.law import schedules
 from reticent.model import RecordClass
 from reticent.site import Site
 
@@ -39,6 +40,11 @@ _DAYS: dict[str, int] = {
 }
 DEFAULTS = {key: timedelta(days=days) for key, days in _DAYS.items()}
 
+OTHER = "other: "
+"""A schedule item Reticent has no data for; the custodian answers for its floor."""
+NO_ITEM = "no item of the records schedule is recorded ([schedule] in reticent.toml)"
+NO_FLOOR = "the recorded schedule item has no floor anybody has read"
+
 
 @dataclass(frozen=True)
 class Retention:
@@ -64,3 +70,21 @@ def schedule_item(site: Site, system: str, series: str, key: str) -> str | None:
         if name in site.schedule:
             return site.schedule[name]
     return None
+
+
+def cutoff(site: Site, system: str, series: str, key: str, now: datetime, *, recorded: bool) -> datetime | str:
+    """Return the moment before which purposes must have ended, or why there is none.
+
+    By retention, but never above the floor of the records schedule. ``recorded``: without an item of
+    the schedule there is no cutoff (nothing is severed before the custodian has recorded one).
+    """
+    kept = retention(site, system, series, key)
+    if kept.length is None:
+        return kept.source
+    latest, item = now - kept.length, schedule_item(site, system, series, key)
+    if item is None:
+        return NO_ITEM if recorded else latest
+    if item.startswith(OTHER):
+        return latest
+    floor = schedules.latest_start(item, now.date())
+    return NO_FLOOR if floor is None else min(latest, datetime.combine(floor, time.max))

@@ -73,7 +73,7 @@ def _truth(book: Book) -> Truth:
         rows={table: book.rows[table] for table in mapped},
         tied={table: book.tied[table] for table in mapped},
         due={table: book.due[table] for table in mapped if book.due[table]},
-        anonymous_patron=people.ANONYMOUS,
+        anonymous_patron=people.STAND_IN,
         open_loans=counts["open loans"],
         loans_with_unpaid_fines=counts["loans unpaid fine"],
         loans_with_open_claims=counts["loans open claim"],

@@ -12,7 +12,7 @@ from reticent.sample import names
 from reticent.sample.book import Book
 from reticent.sample.catalogue import BRANCHES
 
-ANONYMOUS = 2
+STAND_IN = 2
 STAFF = range(3, 12)
 FIRST_PATRON = 51
 CATEGORIES = {  # code: (description, type, default privacy)
@@ -24,7 +24,7 @@ CATEGORIES = {  # code: (description, type, default privacy)
     "ANON": ("Anonymous patron", "X", "never"),
 }  # fmt: skip
 SETTINGS = {
-    "Version": "25.0500000", "LibraryName": "Lakeside Public Library", "AnonymousPatron": str(ANONYMOUS),
+    "Version": "25.0500000", "LibraryName": "Lakeside Public Library", "AnonymousPatron": str(STAND_IN),
     "IssueLog": "1",
     "ReturnLog": "1", "RenewalLog": "1", "HoldsLog": "1", "FinesLog": "1", "BorrowersLog": "1",
     "CronjobLog": "0",
@@ -135,7 +135,7 @@ def settle(book: Book, rng: random.Random, patrons: int, first_day: date) -> Tow
 
 
 def _staff(book: Book, rng: random.Random, first_day: date) -> None:
-    book.plain("borrowers", borrowernumber=ANONYMOUS, cardnumber="ANONYMOUS", surname="Anonymous patron",
+    book.plain("borrowers", borrowernumber=STAND_IN, cardnumber="ANONYMOUS", surname="Anonymous patron",
                userid=None, branchcode="MAIN", categorycode="ANON", dateenrolled=first_day,
                dateexpiry="2099-12-31", privacy=2)  # fmt: skip
     book.plain("userflags", bit=1, flag="circulate", flagdesc="Check out and check in items", defaulton=0)

@@ -2,8 +2,8 @@
 
 Two files hold the facts, a line a column: ``systems/koha.columns.csv`` (the 69 mapped tables) and
 ``koha.surroundings.csv`` beside this file (a few real columns of the tables the first ones refer
-to). ``in_19.06`` says how the older release differs. The constants below add what a list of columns
-cannot say, read in Koha's own kohastructure.sql of 19.06 and of a 25.x fork. Koha ships no triggers.
+to). ``in_19.06`` says how the older release differs ("only": gone since). The constants below add what a
+list of columns cannot say, read in Koha's own kohastructure.sql of 19.06 and of a 25.x fork. Koha ships no triggers.
 """
 
 from __future__ import annotations
@@ -59,19 +59,6 @@ _NOT_COUNTED_UP = {"old_issues", "old_reserves", "hold_fill_targets", "tmp_holds
                    "patronimage", "borrower_password_recovery", "userflags"}  # fmt: skip
 _NO_KEY_IN_1906 = {"tmp_holdsqueue"}
 
-_GONE_AFTER_1906 = """\
-issues,renewals,tinyint(4),NO
-old_issues,renewals,tinyint(4),NO
-reserves,lastpickupdate,date,YES
-old_reserves,lastpickupdate,date,YES
-accountlines,accounttype,varchar(16),YES
-virtualshelves,category,varchar(1),YES
-virtualshelfcontents,flags,int(11),YES
-borrowers,guarantorid,int(11),YES
-deletedborrowers,guarantorid,int(11),YES
-borrower_modifications,guarantorid,int(11),YES
-"""
-
 
 @dataclass(frozen=True)
 class Column:
@@ -97,8 +84,6 @@ def tables(release: str = "25.x") -> dict[str, list[Column]]:
     found = _read("reticent.systems", "koha.columns.csv", release)
     found |= _read("reticent.sample", "koha.surroundings.csv", release)
     if release == "19.06":
-        for table, name, kind, nullable in csv.reader(_GONE_AFTER_1906.splitlines()):
-            found[table].append(Column(table, name, kind, nullable == "YES"))
         for table in _NO_KEY_IN_1906:
             found[table] = [replace(column, key="") for column in found[table]]
     return found
@@ -130,9 +115,9 @@ def _read(package: str, file: str, release: str) -> dict[str, list[Column]]:
     for row in csv.DictReader(text.splitlines()):
         column = Column(row["table"], row["column"], row["type"], row["nullable"] == "YES", row["key"], row["fk"])
         older = row["in_19.06"]
-        if release == "19.06" and older == "absent":
+        if older == ("absent" if release == "19.06" else "only"):
             continue
-        if release == "19.06" and older != "same":
+        if release == "19.06" and older not in ("same", "only"):
             kind, _, rest = older.partition(" null=")
             nullable, _, fk = rest.partition(" ")
             column = replace(column, type=kind, nullable=nullable == "YES", fk=fk)

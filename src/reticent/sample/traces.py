@@ -11,7 +11,7 @@ from enum import Enum
 
 from reticent.sample.book import Book
 from reticent.sample.circulation import Loan
-from reticent.sample.people import ANONYMOUS, Patron
+from reticent.sample.people import STAND_IN, Patron
 
 BATCH_RUN_DAYS = 800
 """How long ago somebody ran batch_anonymise.pl, for the only time, with ``--days 180``."""
@@ -210,7 +210,7 @@ def _open_loan(book: Book, loan: Loan) -> None:
 
 def _old_loan(book: Book, t: Traced) -> None:
     loan, patron = t.loan, t.loan.patron
-    person = {State.NAMED: patron.number, State.SENTINEL: ANONYMOUS, State.NULL: None}[t.state]
+    person = {State.NAMED: patron.number, State.SENTINEL: STAND_IN, State.NULL: None}[t.state]
     returned = {
         "no returndate": None,
         "future returndate": book.midnight + timedelta(days=700, hours=11),

@@ -78,7 +78,7 @@ class Engine:
         while done < ceiling:
             self._look_around(step, record_class)
             receipt = self._next(walk, ceiling - done)
-            if receipt is None or not self._moves(receipt):
+            if receipt is None or not self._moves(step, receipt):
                 break
             done += receipt.rows
             chunks += 1
@@ -90,10 +90,10 @@ class Engine:
         self._check_wires()
         return done
 
-    def _moves(self, receipt: Receipt) -> bool:
+    def _moves(self, step: Step, receipt: Receipt) -> bool:
         # Rows that stopped being due between reading and locking are skipped by a walk with a
         # position; a batch without one would be handed out for ever.
-        self._idle = 0 if receipt.rows else self._idle + 1
+        self._idle = 0 if receipt.rows or step.walk != "batch" else self._idle + 1
         return self._idle < RETRIES
 
     def _next(self, walk: Walk, left: int) -> Receipt | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import operator
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,8 +17,8 @@ from reticent.model import Margins, Receipt
 from reticent.state import tables
 from reticent.state.database import writing
 
-RESTORED = "-again"
-"""Runs of this suffix sever rows an earlier run already tallied (a restored backup): their tallies are dropped."""
+AGAIN, PARTLY = "-again", "-partly"
+"""Runs of these suffixes sever rows an earlier run already tallied (a restored backup): their tallies are dropped."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,18 @@ class RunRow:
     started: str
     ended: str | None
     outcome: str
+
+
+@dataclass(frozen=True)
+class Severed:
+    """What was severed and tallied of a step: all up to ``cutoff`` ("" for nothing), and ``partly`` rows more.
+
+    Those came from runs that ended early or were trials, the last of them with ``partly_cutoff``.
+    """
+
+    cutoff: str = ""
+    partly: int = 0
+    partly_cutoff: str = ""
 
 
 class Book:
@@ -58,6 +72,13 @@ class Book:
         with writing(self._engine) as connection:
             _put(connection, tables.facts, {"name": name}, {"value": value})
 
+    def identity(self) -> str:
+        """Return this state's own name on the servers it severs: 32 random hex digits."""
+        if (name := self.fact("identity")) is None:
+            name = uuid.uuid4().hex
+            self.set_fact("identity", name)
+        return name
+
     def save_plan(self, digest: str, body: Mapping[str, Any], now: datetime) -> None:
         """Remember a plan, so that only plans made here can be applied."""
         values = {"made": now.isoformat(), "body": json.dumps(body, sort_keys=True)}
@@ -78,12 +99,31 @@ class Book:
             connection.execute(tables.runs.insert().values(**values))
             return last + 1
 
-    def end_run(self, run: str, outcome: str, now: datetime) -> None:
-        """Record how a run ended, and drop its receipts: only the sums of its steps stay."""
+    def end_run(self, run: str, outcome: str, now: datetime, cutoffs: Mapping[str, tuple[str, bool]]) -> None:
+        """Record how a run ended, and drop its receipts: only the sums of its steps stay.
+
+        ``cutoffs``: step -> its cutoff, and whether nothing was left due before it.
+        """
         with writing(self._engine) as connection:
+            for step, (cutoff, whole) in cutoffs.items():
+                again, new = _rows(connection, [run + PARTLY], step), _rows(connection, [run], step)
+                before = _severed(connection, step)
+                partly = Severed(before.cutoff, max(0, before.partly - again) + new, cutoff)
+                _put(connection, tables.severed_until, {"step": step}, asdict(Severed(cutoff) if whole else partly))
             ended = tables.runs.update().where(tables.runs.c.id == run)
             connection.execute(ended.values(ended=now.isoformat(), outcome=outcome[:200]))
-            connection.execute(tables.receipts.delete().where(tables.receipts.c.run.in_([run, run + RESTORED])))
+            connection.execute(tables.receipts.delete().where(tables.receipts.c.run.in_(_names(run))))
+
+    def came_back(self, run: str, steps: Mapping[str, str]) -> None:
+        """Forget what an unfinished run severed: a restored copy has the rows again. ``steps``: step -> cutoff."""
+        with writing(self._engine) as connection:
+            for step, cutoff in steps.items():
+                if rows := _rows(connection, [run], step):
+                    before = _severed(connection, step)
+                    after = Severed(before.cutoff, before.partly + rows, cutoff)
+                    _put(connection, tables.severed_until, {"step": step}, asdict(after))
+                gone = tables.receipts.delete().where(tables.receipts.c.run.in_(_names(run)))
+                connection.execute(gone.where(tables.receipts.c.step == step))
 
     def runs(self) -> list[RunRow]:
         """Return all runs, oldest first."""
@@ -109,12 +149,12 @@ class Book:
         if known is not None or self._is_over(connection, receipt.run):
             return 0
         connection.execute(tables.receipts.insert().values(**key, rows_severed=receipt.rows))
-        if not receipt.run.endswith(RESTORED):
-            _add(connection, tables.tallies, receipt.step.split("/")[0], receipt.tally)
+        if not receipt.run.endswith((AGAIN, PARTLY)):
+            _change(connection, tables.tallies, receipt.step.split("/")[0], receipt.tally, operator.add)
         return 1
 
     def _is_over(self, connection: sa.Connection, run: str) -> bool:
-        query = sa.select(tables.runs.c.ended).where(tables.runs.c.id == run.removesuffix(RESTORED))
+        query = sa.select(tables.runs.c.ended).where(tables.runs.c.id == run.partition("-")[0])
         row = connection.execute(query).first()
         if row is None:
             raise EvidenceBroken(
@@ -133,14 +173,13 @@ class Book:
 
     def severed(self, run: str, step: str) -> int:
         """Return the rows severed by a run in a step, as far as receipts were imported."""
-        receipts = tables.receipts.c
         with writing(self._engine) as connection:
-            query = sa.select(sa.func.coalesce(sa.func.sum(receipts.rows_severed), 0))
-            return int(
-                connection.execute(
-                    query.where(receipts.run.in_([run, run + RESTORED]), receipts.step == step)
-                ).scalar_one()
-            )
+            return _rows(connection, _names(run), step)
+
+    def severed_as(self, run: str, step: str) -> int:
+        """Return the rows severed under exactly this run id, suffix included."""
+        with writing(self._engine) as connection:
+            return _rows(connection, [run], step)
 
     def save_step(self, run: str, step: str, planned: int, severed: int, still_due: int | None) -> None:
         """Record the sums of one step of a run."""
@@ -154,16 +193,10 @@ class Book:
             rows = connection.execute(sa.select(tables.run_steps).filter_by(run=run))
             return [dict(row._mapping) for row in rows]
 
-    def severed_until(self, step: str) -> datetime | None:
-        """Return the cutoff up to which a step was once wholly severed."""
+    def severed_until(self, step: str) -> Severed:
+        """Return what finished runs severed and tallied of a step."""
         with writing(self._engine) as connection:
-            text = connection.execute(sa.select(tables.severed_until.c.cutoff).filter_by(step=step)).scalar()
-        return datetime.fromisoformat(text) if text else None
-
-    def set_severed_until(self, step: str, cutoff: datetime) -> None:
-        """Record that a step was wholly severed up to a cutoff."""
-        with writing(self._engine) as connection:
-            _put(connection, tables.severed_until, {"step": step}, {"cutoff": cutoff.isoformat()})
+            return _severed(connection, step)
 
     def tallies(self, system: str) -> Margins:
         """Return the merged tallies of a system."""
@@ -176,10 +209,7 @@ class Book:
     def raise_totals(self, system: str, margins: Margins) -> None:
         """Record reportable totals; a total already recorded is only ever raised (late entries)."""
         with writing(self._engine) as connection:
-            for key, value, rows in _cells(system, margins):
-                at = sa.select(tables.totals.c.rows_counted).filter_by(**key, value=value)
-                if rows > (connection.execute(at).scalar() or 0):
-                    _put(connection, tables.totals, {**key, "value": value}, {"rows_counted": rows})
+            _change(connection, tables.totals, system, margins, max)
 
     def _margins(self, table: sa.Table, system: str) -> Margins:
         found: dict[str, dict[str, int]] = {}
@@ -189,18 +219,41 @@ class Book:
         return found
 
 
-def _cells(system: str, margins: Margins) -> Iterable[tuple[dict[str, str], str, int]]:
+def _names(run: str) -> list[str]:
+    return [run, run + AGAIN, run + PARTLY]
+
+
+def _rows(connection: sa.Connection, runs: list[str], step: str) -> int:
+    query = sa.select(sa.func.coalesce(sa.func.sum(tables.receipts.c.rows_severed), 0))
+    where = (tables.receipts.c.run.in_(runs), tables.receipts.c.step == step)
+    return int(connection.execute(query.where(*where)).scalar_one())
+
+
+def _severed(connection: sa.Connection, step: str) -> Severed:
+    row = connection.execute(sa.select(tables.severed_until).filter_by(step=step)).first()
+    return Severed(row.cutoff, row.partly, row.partly_cutoff) if row else Severed()
+
+
+def _change(
+    connection: sa.Connection, table: sa.Table, system: str, margins: Margins, join: Callable[[int, int], int]
+) -> None:
+    """Join new counts to those recorded; cells that do not change are not written."""
+    cells: dict[tuple[str, ...], int] = {}
     for name, values in margins.items():
-        measure, month, margin = name.split("|")
-        key = {"system": system, "measure": measure, "month": month, "margin": margin}
         for value, rows in values.items():
-            yield key, value[:80], rows
-
-
-def _add(connection: sa.Connection, table: sa.Table, system: str, margins: Margins) -> None:
-    for key, value, rows in _cells(system, margins):
-        before = connection.execute(sa.select(table.c.rows_counted).filter_by(**key, value=value)).scalar() or 0
-        _put(connection, table, {**key, "value": value}, {"rows_counted": before + rows})
+            key = (system, *name.split("|"), value[:80])
+            cells[key] = cells.get(key, 0) + rows
+    if not cells:
+        return
+    recorded = {tuple(row[:-1]): row[-1] for row in connection.execute(sa.select(table).filter_by(system=system))}
+    after = {key: join(recorded.get(key, 0), rows) for key, rows in cells.items()}
+    moved = [(*key, rows) for key, rows in after.items() if recorded.get(key) != rows]
+    names = [column.name for column in table.columns]
+    if moved:
+        gone = sa.and_(*(table.c[name] == sa.bindparam(f"old_{name}") for name in names[:-1]))
+        old = [{f"old_{name}": part for name, part in zip(names[:-1], row[:-1], strict=True)} for row in moved]
+        connection.execute(table.delete().where(gone), old)
+        connection.execute(table.insert(), [dict(zip(names, row, strict=True)) for row in moved])
 
 
 def _put(connection: sa.Connection, table: sa.Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:

@@ -41,7 +41,7 @@ run_steps = sa.Table(
 receipts = sa.Table(
     "receipts",
     metadata,
-    sa.Column("run", sa.String(32), primary_key=True),
+    sa.Column("run", sa.String(40), primary_key=True),
     sa.Column("step", sa.String(80), primary_key=True),
     sa.Column("chunk", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("rows_severed", sa.Integer, nullable=False),
@@ -70,6 +70,8 @@ severed_until = sa.Table(
     metadata,
     sa.Column("step", sa.String(80), primary_key=True),
     sa.Column("cutoff", sa.String(32), nullable=False),
+    sa.Column("partly", sa.Integer, nullable=False),
+    sa.Column("partly_cutoff", sa.String(32), nullable=False),
 )
 arming = sa.Table(
     "arming",

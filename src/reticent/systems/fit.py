@@ -82,8 +82,8 @@ def _trouble(loaded: Map, table: TableInfo) -> str:
         return f"the column {gone[0]} is not there and {unread[0]} is unknown: it may have been renamed"
     for spec in loaded.tables[table.name].fields.values():
         info, read = table.column(spec.column), loaded.known.get(table.name, {}).get(spec.column)
-        if info and read and family(info.type) != family(read):
-            return f"the column {spec.column} is {info.type}, not {read}"
+        if info and read and family(info.type) not in map(family, read):
+            return f"the column {spec.column} is {info.type}, not {' or '.join(read)}"
     return ""
 
 

@@ -33,7 +33,7 @@ def load_map(path: Path) -> Map:
     """Load and check one map file. Raises ConfigurationError naming file and line."""
     source = load(path, _DO)
     loaded = check(source, Map, _DO)
-    known = _known_columns(path.parent / loaded.columns)
+    known = _known_columns(path.parent / loaded.columns, source)
     _check(loaded, source)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return loaded.model_copy(update={"digest": digest, "known": known})
@@ -42,12 +42,24 @@ def load_map(path: Path) -> Map:
 _DO = "Correct the map; docs/reference/maps.md describes the language."
 
 
-def _known_columns(path: Path) -> dict[str, dict[str, str]]:
-    known: dict[str, dict[str, str]] = {}
-    with path.open(encoding="utf-8", newline="") as handle:
-        for row in csv.DictReader(handle):
-            known.setdefault(row["table"], {})[row["column"]] = row["type"]
+def _known_columns(path: Path, source: TomlFile) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Read table -> column -> its types; a column ``in_RELEASE`` says where that release differs."""
+    known: dict[str, dict[str, tuple[str, ...]]] = {}
+    try:
+        for row in csv.DictReader(path.read_text(encoding="utf-8").splitlines(), strict=True):
+            others = (value.partition(" null=")[0] for name, value in row.items() if name.startswith("in_"))
+            types = (row["type"], *(kind for kind in others if kind not in _NO_TYPE))
+            known.setdefault(row["table"], {})[row["column"]] = types
+    except (OSError, ValueError, KeyError, AttributeError, csv.Error):
+        raise ConfigurationError(
+            f"The map is wrong: {path.name} is not a list of columns (table,column,type).",
+            where=source.where("columns"),
+            do=_DO,
+        ) from None
     return known
+
+
+_NO_TYPE = ("same", "absent", "only", "")
 
 
 def _check(loaded: Map, source: TomlFile) -> None:

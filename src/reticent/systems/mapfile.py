@@ -288,8 +288,8 @@ class Map(Strict):
     relinks: tuple[Relink, ...] = ()
     elsewhere: tuple[Elsewhere, ...] = ()
     digest: str = ""
-    known: dict[str, dict[str, str]] = {}
-    """Every column that was read: table -> column -> type family."""
+    known: dict[str, dict[str, tuple[str, ...]]] = {}
+    """Every column that was read: table -> column -> its types, one or more of them by release."""
 
     def one(self, series: str) -> Series:
         """Return the series of this id."""

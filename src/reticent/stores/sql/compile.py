@@ -29,6 +29,7 @@ from reticent.systems.predicates import (
     Operand,
     Or,
     Predicate,
+    Sentinel,
 )
 
 Sql = sa.ColumnElement[bool]
@@ -117,6 +118,10 @@ class Compiler:
 
     def _compare(self, source: sa.FromClause, table: str, op: str, left: Operand, right: Operand) -> Sql:
         sides = [self._operand(source, table, side) for side in (left, right)]
+        if self.sentinel is None and Sentinel() in (left, right):
+            # Nobody stands in for anybody: no patron is the stand-in, and every patron is someone else.
+            known = [side for side in sides if side is not None]
+            return known[0].is_not(None) if known and op == "<>" else sa.false()
         if sides[0] is None or sides[1] is None:
             return sa.false()
         return sides[0].op(op, is_comparison=True)(sides[1])

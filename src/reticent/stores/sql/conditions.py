@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from reticent.stores.sql.compile import Column, Compiler, Sql
 from reticent.stores.sql.database import Database
 from reticent.systems.mapfile import Series
-from reticent.systems.predicates import Exists, Field, In, Predicate
+from reticent.systems.predicates import Exists, Field, In, Not, Predicate
 
 OPEN, WITHIN, DUE, WITHHELD = 0, 1, 2, 10
 UNDECIDED = "could not be decided"
@@ -61,7 +61,27 @@ class Conditions:
         return self._path(self.series.date or self.series.ended)
 
     def _path(self, path: str) -> Column | None:
-        return self.compiler.path(self.source, self.series.table, path) if path else None
+        if not path:
+            return None
+        found = self.compiler.path(self.source, self.series.table, path)
+        # A date this release does not keep is a date nobody knows, not a purpose that has ended.
+        return sa.cast(sa.null(), sa.DateTime()) if found is None else found
+
+    def _readable(self, moment: Column) -> Column:
+        """Return a moment where it is one, else NULL: MariaDB may hold 0000-00-00, SQLite any text."""
+        if self.database_is_sqlite:
+            return sa.case((sa.func.date(moment) == sa.func.substr(moment, 1, 10), sa.func.datetime(moment)))
+        if self.database.dialect == "postgresql":
+            return moment
+        parts = (sa.func.year(moment) > 0, sa.func.month(moment) > 0, sa.func.dayofmonth(moment) > 0)
+        return sa.case((sa.and_(*parts), moment))
+
+    def missing(self, moment: Column) -> Sql:
+        """TRUE where there is no date; one that is none, such as 0000-00-00, is not missing but unreadable."""
+        if self.database.dialect in ("mysql", "mariadb"):
+            # Of a DATETIME that may not be NULL, the server says that 0000-00-00 IS NULL.
+            return sa.and_(moment.is_(None), sa.func.year(moment).is_(None))
+        return moment.is_(None)
 
     def reasons(self) -> list[tuple[str, Predicate]]:
         """Return the reasons that hold a finished tie back, as far as the site has not decided them away."""
@@ -76,6 +96,17 @@ class Conditions:
         link, _, name = self.database.branch_path(self.series).rpartition(".")
         ours = In(Field(name), self.database.branches)
         return Exists(link, ours) if link else ours
+
+    @cached_property
+    def others(self) -> Predicate | None:
+        """The rows known to be another library's. What is neither is withheld: nobody can tell whose it is."""
+        match self.scope:
+            case Exists(link, ours):
+                return Exists(link, Not(ours))
+            case None:
+                return None
+            case ours:
+                return Not(ours)
 
     def _clear(self) -> Iterator[Sql]:
         yield self.tied
@@ -95,8 +126,8 @@ class Conditions:
     def _ended_before(self, cutoff: datetime) -> Iterator[Sql]:
         if self.ended is None:
             return
-        before = self.ended < self.moment(cutoff)
-        yield sa.or_(before, self.ended.is_(None)) if self.series.undated == "due" else before
+        before = self._readable(self.ended) < self.moment(cutoff)
+        yield sa.or_(before, self.missing(self.ended)) if self.series.undated == "due" else before
 
     def moment(self, value: datetime) -> sa.BindParameter[object]:
         """Return a moment as this database stores it: SQLite keeps ISO text, which must compare as text."""
@@ -109,22 +140,23 @@ class Conditions:
         """Whether dates are kept as text."""
         return self.database.dialect == "sqlite"
 
-    def withheld_names(self, cutoff: datetime | None, why_no_cutoff: str) -> list[str]:
+    def withheld_names(self, cutoff: datetime | str) -> list[str]:
         """Return the reasons a tie can be withheld for, in the order of their numbers."""
         names = [UNDECIDED, NO_BRANCH, NO_DATE, FUTURE, *(reason for reason, _ in self.reasons())]
-        return names if cutoff is not None else [*names, why_no_cutoff]
+        return [*names, cutoff] if isinstance(cutoff, str) else names
 
-    def survey(self, cutoff: datetime | None, now: datetime, why_no_cutoff: str = "") -> sa.Select[tuple[int, int]]:
+    def survey(self, cutoff: datetime | str, now: datetime) -> sa.Select[tuple[int, int]]:
         """Return a query of (state, rows, oldest, newest): one pass over the table."""
-        names = self.withheld_names(cutoff, why_no_cutoff)
+        names = self.withheld_names(cutoff)
         state = sa.case(*self._states(cutoff, now, names), else_=WITHHELD).label("state")
-        dates = [sa.func.min(self.date), sa.func.max(self.date)] if self.date is not None else [sa.null(), sa.null()]
-        where = [self._fails(self.series.is_tied()).is_not(sa.true())]
-        if self.scope is not None:
-            where.append(self._fails(self.scope).is_not(sa.true()))
+        date = None if self.date is None else self._readable(self.date)
+        dates = [sa.null(), sa.null()] if date is None else [sa.func.min(date), sa.func.max(date)]
+        where: list[Sql] = [self._fails(self.series.is_tied()).is_not(sa.true())]
+        if self.scope is not None and self.others is not None:
+            where.append(sa.or_(self._holds(self.scope), self._holds(self.others).is_not(sa.true())))
         return sa.select(state, sa.func.count(), *dates).select_from(self.source).where(*where).group_by(state)
 
-    def _states(self, cutoff: datetime | None, now: datetime, names: list[str]) -> Iterator[tuple[Sql, int]]:
+    def _states(self, cutoff: datetime | str, now: datetime, names: list[str]) -> Iterator[tuple[Sql, int]]:
         yield sa.not_(sa.func.coalesce(self.tied, sa.false())), WITHHELD
         if self.scope is not None:
             held = self._holds(self.scope)
@@ -137,16 +169,16 @@ class Conditions:
             yield self._holds(condition), WITHHELD + names.index(reason)
         if self.ended is not None:
             yield from self._by_date(self.ended, now, names)
-        if cutoff is None:
+        if isinstance(cutoff, str):
             yield sa.true(), WITHHELD + len(names) - 1
             return
         yield self.due(cutoff), DUE
         if self.ended is not None:
-            yield sa.and_(*self._clear(), self.ended >= self.moment(cutoff)), WITHIN
+            yield sa.and_(*self._clear(), self._readable(self.ended) >= self.moment(cutoff)), WITHIN
 
     def _by_date(self, ended: Column, now: datetime, names: list[str]) -> Iterator[tuple[Sql, int]]:
         if self.series.undated == "open":
-            yield ended.is_(None), OPEN
+            yield self.missing(ended), OPEN
         elif self.series.undated == "withheld":
-            yield ended.is_(None), WITHHELD + names.index(NO_DATE)
-        yield ended > self.moment(now), OPEN if self.series.planned else WITHHELD + names.index(FUTURE)
+            yield self.missing(ended), WITHHELD + names.index(NO_DATE)
+        yield self._readable(ended) > self.moment(now), OPEN if self.series.planned else WITHHELD + names.index(FUTURE)

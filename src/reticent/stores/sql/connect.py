@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,14 +20,19 @@ from reticent.stores.sql.literal import touched
 
 LOCK_WAIT_SECONDS = 2
 _SESSION = {
-    "mysql": (f"SET SESSION innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}",),
+    # The second is for a table's structure: during an ALTER TABLE the server's own default waits a day.
+    "mysql": (
+        f"SET SESSION innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}",
+        f"SET SESSION lock_wait_timeout = {LOCK_WAIT_SECONDS}",
+    ),
     "postgresql": (f"SET lock_timeout = '{LOCK_WAIT_SECONDS}s'", "SET idle_in_transaction_session_timeout = '60s'"),
 }
 _BUSY = {1205, 1213, 3572, "55P03", "40P01", "40001"}
 _LOST = {2006, 2013, 2055, "57P01", "57P02", "57P03", "08006", "08003"}
 _WRONG_PASSWORD = {1045, 1698, "28P01", "28000"}
 _UNKNOWN_DATABASE = {1049, 1044, "3D000"}
-_NO_RIGHT = {1142, 1143, 1227, 1370, "42501"}
+NO_RIGHT = {1142, 1143, 1227, 1370, "42501"}
+NO_TABLE = {1146, "42P01"}
 _READ_ONLY = {1290, 1792, 1836, "25006"}
 _FULL = {1021, 1114, 1041, 28, "53100"}
 _RIGHT = re.compile(
@@ -40,7 +46,9 @@ def open_engine(url: str, system: str) -> sa.Engine:
     try:
         parsed = sa.make_url(url)
         options: dict[str, Any] = {"pool_size": 2, "max_overflow": 2, "hide_parameters": True}
-        if parsed.get_backend_name() in ("mysql", "mariadb"):
+        if parsed.get_backend_name() == "sqlite":
+            _require_file(parsed.database, system)
+        elif parsed.get_backend_name() in ("mysql", "mariadb"):
             # The driver would write a password as Latin-1; the server compares UTF-8.
             password = {"password": str(parsed.password).encode()} if parsed.password else {}
             options |= {"isolation_level": "READ COMMITTED", "connect_args": {"connect_timeout": 10, **password}}
@@ -58,6 +66,14 @@ def open_engine(url: str, system: str) -> sa.Engine:
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "begin", _begin_immediate)
     return engine
+
+
+def _require_file(path: str | None, system: str) -> None:
+    """SQLite would make an empty database of a mistyped name."""
+    if not path or not Path(path).is_file():
+        raise SystemUnreachable(
+            "The database cannot be reached: there is no such file.", where=f"system {system}", do=_ACCOUNTS
+        )
 
 
 def _prepare(connection: Any, _: object) -> None:
@@ -104,7 +120,8 @@ def code(error: DBAPIError) -> int | str:
     original = error.orig
     first = original.args[0] if original is not None and original.args else ""
     if isinstance(first, int):
-        return first  # newer PyMySQL has an SQLSTATE as well, which says less
+        # Before the state: PyMySQL 1.2 gives one too, and a lock wait time-out (1205) is only "HY000" in it.
+        return first
     if (state := getattr(original, "sqlstate", None)) is not None:
         return str(state)
     words = {"locked": 1205, "busy": 1205, "disk is full": 1021, "readonly": 1290, "unable to open": 2003}
@@ -121,7 +138,7 @@ def explain(error: DBAPIError, system: str) -> ReticentError:
         return SystemUnreachable("The user or password was not accepted.", where=where, do=_ACCOUNTS)
     if number in _UNKNOWN_DATABASE:
         return SystemUnreachable("There is no such database, or the account may not use it.", where=where, do=_ACCOUNTS)
-    if number in _NO_RIGHT:
+    if number in NO_RIGHT:
         return _missing_right(error, where)
     if number in _READ_ONLY:
         return SystemRefused(

@@ -26,6 +26,10 @@ class SqlFinder:
         self._engine, self.database = open_database(site, system, loaded)
         self.system, self._map = system, loaded
 
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._engine.dispose()
+
     def now(self) -> datetime:
         """Return the database's own local time, to the second."""
         with reading(self._engine, self.system) as connection:
@@ -42,14 +46,13 @@ class SqlFinder:
             self.database.notes,
         )
 
-    def survey(self, series: str, cutoff: datetime | None, why_no_cutoff: str = "") -> Survey:
-        """Count one series in one pass; ``cutoff`` in the database's local time, None to withhold all."""
+    def survey(self, series: str, cutoff: datetime | str) -> Survey:
+        """Count one series in one pass; ``cutoff`` in the database's local time, or why there is none."""
         conditions = Conditions(self.database, self._map.one(series))
         with reading(self._engine, self.system) as connection:
             now = local_now(connection)
-            rows = connection.execute(conditions.survey(cutoff, now, why_no_cutoff)).all()
-        names = conditions.withheld_names(cutoff, why_no_cutoff)
-        return _survey(series, [tuple(row) for row in rows], names)
+            rows = connection.execute(conditions.survey(cutoff, now)).all()
+        return _survey(series, [tuple(row) for row in rows], conditions.withheld_names(cutoff))
 
     def places(self) -> Sequence[Place]:
         """Return every table: those of the map, and those nobody has read that may name a person."""
@@ -137,7 +140,7 @@ def _escaped(sql: str) -> str:
 
 def _survey(series: str, rows: list[tuple[object, ...]], names: list[str]) -> Survey:
     counts: dict[int, int] = {int(str(row[0])): int(str(row[1])) for row in rows}
-    dates = [_day(value) for row in rows for value in row[2:] if value is not None]
+    dates = [day for row in rows for value in row[2:] if (day := _day(value)) is not None]
     withheld = {names[state - WITHHELD]: n for state, n in sorted(counts.items()) if state >= WITHHELD}
     return Survey(
         series,
@@ -151,6 +154,9 @@ def _survey(series: str, rows: list[tuple[object, ...]], names: list[str]) -> Su
     )
 
 
-def _day(value: object) -> datetime:
-    moment = datetime.fromisoformat(str(value))
+def _day(value: object) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:  # NULL, or a "no date" of the database
+        return None
     return datetime(moment.year, moment.month, moment.day)  # noqa: DTZ001 - the database's own local day

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from reticent.errors import SystemRefused
 from reticent.model import Receipt
-from reticent.stores.sql.connect import explain
+from reticent.stores.sql.connect import NO_RIGHT, NO_TABLE, code, explain
 from reticent.stores.sql.introspect import OWN_TABLE as TABLE
 
 MARK = "mark"
@@ -18,7 +18,7 @@ _metadata = sa.MetaData()
 receipts = sa.Table(
     TABLE,
     _metadata,
-    sa.Column("run", sa.String(32), primary_key=True),
+    sa.Column("run", sa.String(40), primary_key=True),
     sa.Column("step", sa.String(80), primary_key=True),
     sa.Column("chunk", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("rows_severed", sa.Integer, nullable=False),
@@ -42,7 +42,7 @@ def ensure(engine: sa.Engine, system: str) -> None:
             connection.execute(sa.select(receipts.c.run).limit(1)).all()
     except DBAPIError as error:
         refused = explain(error, system)
-        if not isinstance(refused, SystemRefused):
+        if code(error) not in NO_TABLE and code(error) not in NO_RIGHT:
             raise refused from None
         raise SystemRefused(
             f"There is no table {TABLE}, or the sever account may not use it.",
@@ -90,17 +90,17 @@ def forget(connection: sa.Connection, imported: list[Receipt]) -> None:
         )
 
 
-def mark(connection: sa.Connection) -> int:
-    """Return the number of the last run this server remembers; a restored copy remembers an older one."""
-    where = (receipts.c.run == MARK, receipts.c.chunk == 0)
+def mark(connection: sa.Connection, state: str) -> int:
+    """Return the last run of a state this server remembers; a restored copy remembers an older one."""
+    where = (receipts.c.run == MARK, receipts.c.step == state)
     return connection.execute(sa.select(receipts.c.rows_severed).where(*where)).scalar() or 0
 
 
-def set_mark(connection: sa.Connection, sequence: int) -> None:
-    """Remember the number of the last run."""
-    connection.execute(receipts.delete().where(receipts.c.run == MARK))
+def set_mark(connection: sa.Connection, state: str, sequence: int) -> None:
+    """Remember the number of a state's last run; another state's mark stays."""
+    connection.execute(receipts.delete().where(receipts.c.run == MARK, receipts.c.step == state))
     connection.execute(
-        receipts.insert().values(run=MARK, step="", chunk=0, rows_severed=sequence, hold_epoch=0, tally="{}")
+        receipts.insert().values(run=MARK, step=state, chunk=0, rows_severed=sequence, hold_epoch=0, tally="{}")
     )
 
 

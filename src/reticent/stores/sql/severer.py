@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from reticent.errors import OutcomeUnknown, SystemBusy, SystemUnreachable
+from reticent.errors import OutcomeUnknown, SystemBusy, SystemRefused, SystemUnreachable
 from reticent.model import Chunk, Disposition, Receipt, Step
 from reticent.site import Site
 from reticent.stores.sql import receipts
@@ -39,12 +41,33 @@ class SqlSeverer:
     def __init__(self, site: Site, database: Database) -> None:
         self.system, self.database = database.system, database
         self._engine = open_engine(site.account(self.system, "sever"), self.system)
-        self._receipts = site.systems[self.system].receipts
+        self.leaves_receipts = site.systems[self.system].receipts
+        self._loose: list[Receipt] = []
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._engine.dispose()
 
     def prepare(self) -> None:
         """Check that receipts can be written. Raises SystemRefused with the statements that mend it."""
-        if self._receipts:
+        if self.leaves_receipts:
             receipts.ensure(self._engine, self.system)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the database's lock that lets one Reticent at a time sever it. Raises SystemRefused.
+
+        SQLite has no such lock; there each chunk still has the whole database to itself.
+        """
+        with reading(self._engine, self.system) as connection:
+            connection.detach()  # closed at the end, not pooled: closing is what frees the lock
+            if not _lock_alone(connection):
+                raise SystemRefused(
+                    "Another Reticent is severing this database.",
+                    where=f"system {self.system}",
+                    do="Wait for it to end. One database should have one state folder: copies of it miscount.",
+                )
+            yield
 
     def steps(self, series: str) -> Sequence[Step]:
         """Return the one step that severs a series; none if it is only watched."""
@@ -72,6 +95,8 @@ class SqlSeverer:
                         "The connection broke at the commit.", where=f"system {self.system}", do="Run again."
                     ) from None
                 raise reason from None
+            if not self.leaves_receipts:
+                self._loose.append(receipt)
             return receipt
 
     def _apply(self, connection: sa.Connection, chunk: Chunk, hold_epoch: int) -> Receipt:
@@ -84,19 +109,17 @@ class SqlSeverer:
         changed = self._change(connection, conditions, locked) if locked.rows else 0
         self._recount(connection, conditions, locked, changed)
         receipt = Receipt(chunk.run, chunk.step.name, chunk.number, locked.rows, tally)
-        if self._receipts and locked.rows:
+        if self.leaves_receipts and locked.rows:
             receipts.write(connection, receipt, hold_epoch)
         return receipt
 
     def _lock(self, connection: sa.Connection, conditions: Conditions, rows: Rows, cutoff: datetime) -> _Locked:
         due, picked = conditions.due(cutoff), key_condition(conditions, rows)
+        where = sa.and_(picked, due)
         if rows.limit:
-            due = due if picked is None else sa.and_(picked, due)
-            left = self._count(connection, conditions, due)
-            return _Locked(due, min(rows.limit, left), rows.limit, left)
-        assert picked is not None  # noqa: S101 - a walk without a limit names its rows
+            left = self._count(connection, conditions, where)
+            return _Locked(where, min(rows.limit, left), rows.limit, left)
         if rows.span:
-            where = sa.and_(picked, due)
             return _Locked(where, self._count(connection, conditions, where, lock=True))
         key = self._key(conditions)
         query = sa.select(key).where(picked, due).with_for_update()
@@ -181,35 +204,52 @@ class SqlSeverer:
 
     def settle(self, chunk: Chunk) -> Receipt | None:
         """Return the chunk's receipt if its transaction was committed."""
-        if not self._receipts:
+        if not self.leaves_receipts:
             return None
         with reading(self._engine, self.system) as connection:
             return receipts.find(connection, chunk.run, chunk.step.name, chunk.number)
 
     def collected(self) -> list[Receipt]:
-        """Return the receipts that wait on the server."""
-        if not self._receipts:
-            return []
+        """Return the receipts that wait on the server, or in memory where the server may hold none."""
+        if not self.leaves_receipts:
+            return list(self._loose)
         with reading(self._engine, self.system) as connection:
             return list(receipts.read(connection))
 
     def forget(self, imported: list[Receipt]) -> None:
         """Delete receipts that state has imported."""
+        if not self.leaves_receipts:
+            self._loose = [receipt for receipt in self._loose if receipt not in imported]
+            return
         with translating(self.system), self._engine.begin() as connection:
             receipts.forget(connection, imported)
 
-    def mark(self) -> int:
-        """Return the number of the last run this server remembers."""
-        if not self._receipts:
-            return 0
+    def mark(self, state: str) -> int:
+        """Return the number of the last run of a state that this server remembers."""
         with reading(self._engine, self.system) as connection:
-            return receipts.mark(connection)
+            return receipts.mark(connection, state)
 
-    def set_mark(self, sequence: int) -> None:
+    def set_mark(self, state: str, sequence: int) -> None:
         """Remember the number of the last run, so that a restored copy can be told."""
-        if self._receipts:
-            with translating(self.system), self._engine.begin() as connection:
-                receipts.set_mark(connection, sequence)
+        with translating(self.system), self._engine.begin() as connection:
+            receipts.set_mark(connection, state, sequence)
+
+
+def _lock_alone(connection: sa.Connection) -> bool:
+    """Try for a lock that the server frees when this connection ends, however it ends.
+
+    A few seconds' wait: the server may not have noticed yet that an earlier run was killed.
+    """
+    if connection.dialect.name == "sqlite":
+        return True
+    if connection.dialect.name == "postgresql":
+        for _ in range(6):
+            if connection.exec_driver_sql("SELECT pg_try_advisory_lock(hashtext('reticent'))").scalar():
+                return True
+            time.sleep(0.5)
+        return False
+    lock = "SELECT GET_LOCK(CONCAT('reticent ', LEFT(SHA2(DATABASE(), 256), 40)), 3)"
+    return connection.exec_driver_sql(lock).scalar() == 1
 
 
 def steps_of(database: Database, series: Series) -> Sequence[Step]:

@@ -96,29 +96,45 @@ class WindowWalk(SqlWalk):
     def _histogram(self) -> Iterator[tuple[datetime, int]]:
         column = window_column(self._conditions)
         hour = truncated(column, "hour", self._conditions.database.dialect)
-        query = sa.select(hour, sa.func.count()).where(self._conditions.due(self._cutoff), column.is_not(None))
+        dated = sa.not_(self._conditions.missing(column))
+        query = sa.select(hour, sa.func.count()).where(self._conditions.due(self._cutoff), dated)
         with reading(self._engine, self._step.system) as connection:
             for moment, rows in connection.execute(query.group_by(hour).order_by(hour)):
                 yield datetime.fromisoformat(str(moment)), int(rows)
 
     def _rows(self, size: int) -> tuple[Rows | None, int]:
         total, end = 0, self._start
-        while end < len(self._hours) and (end == self._start or total + self._hours[end][1] <= size):
+        while end < len(self._hours) and total + self._hours[end][1] <= size:
             total += self._hours[end][1]
             end += 1
-        if end == self._start:
+        if self._start == len(self._hours):
             return self._undated(size)
         self._end = end
-        span = (self._hours[self._start][0], self._hours[end - 1][0] + timedelta(hours=1))
-        return Rows(span=span), total
+        if end == self._start:
+            return self._part_of_hour(size)
+        return Rows(span=self._span(end - 1)), total
+
+    def _part_of_hour(self, size: int) -> tuple[Rows | None, int]:
+        """A load of old records can put more rows into one hour than a chunk may hold."""
+        rows = Rows(span=self._span(self._start), limit=size)
+        with reading(self._engine, self._step.system) as connection:
+            query = sa.select(sa.func.count()).select_from(self._conditions.source)
+            picked = key_condition(self._conditions, rows)
+            left = connection.execute(query.where(picked, self._conditions.due(self._cutoff))).scalar_one()
+        if left <= size:
+            self._end = self._start + 1
+        return rows, min(size, left)
+
+    def _span(self, last: int) -> tuple[datetime, datetime]:
+        return (self._hours[self._start][0], self._hours[last][0] + timedelta(hours=1))
 
     def _undated(self, size: int) -> tuple[Rows | None, int]:
         if self._conditions.series.undated != "due":
             return None, 0
-        column = window_column(self._conditions)
+        undated = self._conditions.missing(window_column(self._conditions))
         query = sa.select(sa.func.count()).select_from(self._conditions.source)
         with reading(self._engine, self._step.system) as connection:
-            left = connection.execute(query.where(column.is_(None), self._conditions.due(self._cutoff))).scalar_one()
+            left = connection.execute(query.where(undated, self._conditions.due(self._cutoff))).scalar_one()
         return (Rows(limit=size), min(size, left)) if left else (None, 0)
 
     def _passed(self) -> None:
@@ -154,8 +170,8 @@ def truncated(column: sa.ColumnElement[datetime], unit: str, dialect: str) -> sa
     return sa.func.date_format(column, pattern)
 
 
-def key_condition(conditions: Conditions, rows: Rows) -> Sql | None:
-    """Return the condition that picks the chunk's rows, None for a batch."""
+def key_condition(conditions: Conditions, rows: Rows) -> Sql:
+    """Return the condition that picks the chunk's rows; TRUE for a batch."""
     table = conditions.database.loaded.tables[conditions.series.table]
     if rows.keys:
         key = conditions.compiler.column(conditions.source, conditions.series.table, table.key)
@@ -164,4 +180,4 @@ def key_condition(conditions: Conditions, rows: Rows) -> Sql | None:
         column = window_column(conditions)
         low, high = (conditions.moment(moment) for moment in rows.span)
         return sa.and_(column >= low, column < high)
-    return window_column(conditions).is_(None) if table.window else None
+    return conditions.missing(window_column(conditions)) if table.window else sa.true()

@@ -38,10 +38,11 @@ def upgrade() -> None:
     steps = (_text("run", 32, key=True), _text("step", 80, key=True))
     op.create_table("run_steps", *steps, _count("planned"), _count("severed"), _count("still_due", nullable=True))
     chunk = sa.Column("chunk", sa.Integer, primary_key=True, autoincrement=False)
-    op.create_table("receipts", _text("run", 32, key=True), _text("step", 80, key=True), chunk, _count("rows_severed"))
+    op.create_table("receipts", _text("run", 40, key=True), _text("step", 80, key=True), chunk, _count("rows_severed"))
     op.create_table("tallies", *_margins(), _count())
     op.create_table("totals", *_margins(), _count())
-    op.create_table("severed_until", _text("step", 80, key=True), _text("cutoff", 32))
+    partly = (_count("partly"), _text("partly_cutoff", 32))
+    op.create_table("severed_until", _text("step", 80, key=True), _text("cutoff", 32), *partly)
     op.create_table(
         "arming",
         _text("step", 80, key=True),
