@@ -235,7 +235,7 @@ def copy(file: Path, connection: sa.Connection, release: str) -> None:
 def build(folder: Path, patrons: int = 150, years: int = 1) -> Sample:
     """Build the sample library as of today: the severed database's own clock decides what is due."""
     file = folder / "koha.db"
-    truth = library.build(file, patrons=patrons, years=years, today=date.today())  # noqa: DTZ011
+    truth = library.build(file, patrons=patrons, years=years, today=date.today())
     with contextlib.closing(sqlite3.connect(file)) as connection:
         connection.execute("PRAGMA journal_mode = DELETE")
     return Sample(file, truth)
