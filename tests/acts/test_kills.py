@@ -1,4 +1,5 @@
 """Killed at random moments while somebody else inserts and severs the same kinds of rows: exactly once."""
+# ruff: noqa: ISC004
 
 from __future__ import annotations
 

@@ -11,14 +11,14 @@ from reticent.sever import engine
 
 engine.FIRST = engine.LARGEST = int(sys.argv[1])
 engine.COLLECT_EVERY = 7
-started, steps = Path(sys.argv[2]), sever._Run.steps
+started, begin = Path(sys.argv[2]), sever._Run.start
 
 
-def _steps(run: sever._Run) -> None:
+def _start(self: sever._Run) -> None:
+    begin(self)
     started.touch()
-    steps(run)
 
 
-sever._Run.steps = _steps  # type: ignore[method-assign]
+sever._Run.start = _start  # type: ignore[method-assign]
 sys.argv[1:3] = []
 main.main()
