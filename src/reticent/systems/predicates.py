@@ -115,10 +115,9 @@ class NotInLanguage(ValueError):
 def parse(text: str) -> Predicate:
     """Parse one predicate. Raises NotInLanguage with the offending part."""
     try:
-        tree = sqlglot.parse_one(text)
+        return _predicate(sqlglot.parse_one(text))
     except (SqlglotError, RecursionError):
-        raise NotInLanguage(f"`{text}` is not a condition") from None
-    return _predicate(tree)
+        raise NotInLanguage(f"`{text[:200]}` is not a condition") from None
 
 
 def _predicate(node: exp.Expr) -> Predicate:
