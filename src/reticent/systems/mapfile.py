@@ -7,9 +7,9 @@ columns; everything else speaks of named fields.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from reticent.model import Disposition, RecordClass
 from reticent.systems.predicates import And, Compare, IsNull, NotInLanguage, Or, Predicate, Sentinel, parse
@@ -211,12 +211,23 @@ class Decision(Strict):
 
 
 class SettingRule(Strict):
-    """A setting that creates or exposes ties when its value is one of ``risky`` ("" is unset)."""
+    """A setting that creates or exposes ties when it is one of ``risky``, or none of ``safe`` ("" is unset)."""
 
     name: str
-    risky: tuple[str, ...]
+    risky: tuple[str, ...] = ()
+    safe: tuple[str, ...] = ()
     why: str
     advice: str
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if bool(self.risky) == bool(self.safe):
+            raise ValueError(f'the setting "{self.name}" needs risky or safe values, not both')
+        return self
+
+    def is_risky(self, value: str | None) -> bool:
+        """Whether a value creates or exposes ties; None where the setting is not stored."""
+        return (value or "") in self.risky if self.risky else (value or "") not in self.safe
 
 
 class Exposure(Strict):
