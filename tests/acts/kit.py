@@ -1,4 +1,5 @@
 """A library to sever: the sample library on SQLite or MariaDB, its reticent.toml, and the command line."""
+# ruff: noqa: DTZ011 - a library's own database keeps naive local times
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ branches = {branches}
 path = "state"
 keys = "keys"
 [schedule]
-"*" = "none applies"
+{schedule}
 {more}
 [systems.ils]
 kind = "koha"
@@ -70,21 +71,31 @@ class Done:
 
 @dataclass
 class Lab:
-    """A library in a folder of its own. ``url`` is an account that may do everything."""
+    """A library in a folder of its own. ``url`` is an account that may do everything; ``old`` means 19.06."""
 
     folder: Path
     url: str
+    old: bool = False
     engine: sa.Engine = field(init=False)
 
     def __post_init__(self) -> None:
         self.engine = sa.create_engine(self.url)
 
     def write_site(
-        self, *, branches: str = '"all"', more: str = "", system: str = "", find: str = "", sever: str = ""
+        self,
+        *classes: str,
+        branches: str = '"all"',
+        more: str = "",
+        system: str = "",
+        find: str = "",
+        sever: str = "",
     ) -> None:
-        """Write reticent.toml."""
+        """Write reticent.toml; only series of these record classes (all, if none is named) may be severed."""
+        schedule = "\n".join(f'"{name}" = "none applies"' for name in classes or ["*"])
         url = self.url.replace("%", "%%")
-        text = SITE.format(branches=branches, more=more, system=system, find=find or url, sever=sever or url)
+        text = SITE.format(
+            schedule=schedule, branches=branches, more=more, system=system, find=find or url, sever=sever or url
+        )
         (self.folder / "reticent.toml").write_text(text)
 
     def run(self, *arguments: str) -> Done:
@@ -194,7 +205,7 @@ class Sample:
 
     def mariadb(self, folder: Path, url: str, release: str = "25.x") -> Lab:
         """Return a lab on a MariaDB database filled with the same rows, as far as the release has the columns."""
-        lab = Lab(folder, url)
+        lab = Lab(folder, url, release == "19.06")
         with lab.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             schema.create(connection, release)
             copy(self.file, connection, release)
@@ -224,7 +235,7 @@ def copy(file: Path, connection: sa.Connection, release: str) -> None:
 def build(folder: Path, patrons: int = 150, years: int = 1) -> Sample:
     """Build the sample library as of today: the severed database's own clock decides what is due."""
     file = folder / "koha.db"
-    truth = library.build(file, patrons=patrons, years=years, today=date.today())  # noqa: DTZ011
+    truth = library.build(file, patrons=patrons, years=years, today=date.today())
     with contextlib.closing(sqlite3.connect(file)) as connection:
         connection.execute("PRAGMA journal_mode = DELETE")
     return Sample(file, truth)

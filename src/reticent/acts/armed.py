@@ -153,6 +153,8 @@ def _fingerprint(opened: Opened, step: str) -> str:
     if series not in known:
         raise UsageError(f'{name} has no series "{series}".', do="Name a step as `reticent plan` shows it.")
     table = systems[name].finder.database.structure.tables.get(known[series])
+    for system in systems.values():
+        system.close()
     return fingerprint(fingerprints, name, table.digest() if table else "")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -99,9 +100,12 @@ def find(opened: Opened, progress: Progress) -> Inventory:
             inventory.not_looked_at.append(system)
         elif isinstance(system, tuple):
             inventory.unreachable.append(system)
-            inventory.not_looked_at.append(NotLookedAt(system[0], "everything", system[1].what))
+            error = system[1]
+            why = " ".join(filter(None, (error.what, error.where and f"({error.where})", error.do)))
+            inventory.not_looked_at.append(NotLookedAt(system[0], "everything", why))
         else:
-            _survey(opened, system, inventory, progress)
+            with closing(system):
+                _survey(opened, system, inventory, progress)
     due = sum(found.survey.due for found in inventory.found)
     ties = sum(found.survey.ties for found in inventory.found)
     opened.record(

@@ -131,6 +131,10 @@ class OpenSystem:
         """Return the severer, by its own account."""
         return SqlSeverer(self.site, self.finder.database)
 
+    def close(self) -> None:
+        """Let go of the connections."""
+        self.finder.close()
+
 
 def map_of(site: Site, name: str) -> Map:
     """Return the map of a system. Raises SystemRefused if it was withdrawn."""

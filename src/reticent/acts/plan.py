@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 
@@ -32,8 +33,9 @@ def plan(opened: Opened, progress: Progress, only: str | None = None) -> Plan:
     steps: list[PlannedStep] = []
     breaks: list[str] = []
     for system in systems:
-        part = _SystemPlan(opened.site, system, progress, only)
-        part.make()
+        with closing(system):
+            part = _SystemPlan(opened.site, system, progress, only)
+            part.make()
         cutoffs |= part.cutoffs
         steps += part.steps
         breaks += part.breaks

@@ -72,6 +72,8 @@ class _Run:
         self._severers: dict[str, SqlSeverer] = {}
         self._restored: set[str] = set()
         fingerprints, self._systems = current(self.opened)
+        for system in self._systems.values():
+            self.locks.callback(system.close)
         different = changed(self.plan, fingerprints)
         if different and self._resumes:
             self._close_interrupted(self._resumes.id)
@@ -118,6 +120,7 @@ class _Run:
     def _open_severers(self) -> None:
         for name in sorted({step.system for step in self.plan.steps if step.rows}):
             severer = self._systems[name].severer()
+            self.locks.callback(severer.close)
             severer.prepare()
             self.locks.enter_context(severer.alone())
             self._severers[name] = severer

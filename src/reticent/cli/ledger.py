@@ -38,8 +38,9 @@ def prove(
     out: Annotated[Path, typer.Option("--out", help="Write the proof to this file.")] = Path("entry.tlog-proof"),
 ) -> None:
     """Write a proof that one entry is in the ledger, for someone who has only a checkpoint."""
+    from reticent.acts.files import write_text
     from reticent.acts.ledger import prove_entry
-    from reticent.cli.output import say, write_text
+    from reticent.cli.output import say
 
     write_text(out, prove_entry(opened(), index))
     finish({"entry": index, "proof": str(out)}, lambda: say(f"Written to {out}."), 0)

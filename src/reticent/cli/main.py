@@ -70,6 +70,70 @@ def finish(document: dict[str, Any], show: Any, exit_code: int) -> None:
 
 
 @app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to build it.")] = Path("reticent-demo"),
+    patrons: Annotated[int, typer.Option("--patrons", min=150, help="How many patrons.")] = 2500,
+    years: Annotated[int, typer.Option("--years", min=1, max=20, help="How many years of lending.")] = 5,
+    seed: Annotated[int, typer.Option("--seed", help="Another number makes another library.")] = 2026,
+    no_sever: Annotated[bool, typer.Option("--no-sever", help="Stop after the plan.")] = False,
+) -> None:
+    """Build a made-up library and do the main job on it: find, plan, sever, check, and a page to read."""
+    from datetime import datetime
+
+    from reticent.acts.demo import demo as act
+    from reticent.cli import output, pages
+
+    today = datetime.now().astimezone().date()
+    with output.progress(OPTIONS) as progress:
+        done = act(folder, progress, patrons=patrons, years=years, seed=seed, today=today, stop_before_sever=no_sever)
+    finish(done.document(), lambda: pages.show_demo(done), done.exit_code)
+
+
+@app.command()
+def init(
+    grants: Annotated[str, typer.Option("--grants", metavar="SYSTEM", help="Only print a system's grants again.")] = "",
+    library: Annotated[str, typer.Option("--library", help="The library's name.")] = "",
+    jurisdiction: Annotated[str, typer.Option("--jurisdiction", help="Its state, for example US-WI.")] = "",
+    system: Annotated[str, typer.Option("--system", metavar="NAME=URL", help="A name, and its find account.")] = "",
+    kind: Annotated[str, typer.Option("--kind", help="What kind of system it is.")] = "",
+    sever: Annotated[str, typer.Option("--sever", metavar="URL", help="Its sever account.")] = "",
+    prove: Annotated[str, typer.Option("--prove", metavar="URL", help="Its prove account.")] = "",
+    branches: Annotated[str, typer.Option("--branches", help="Your branches: codes with commas, or all.")] = "",
+    state: Annotated[str, typer.Option("--state", help="Folder for Reticent's own records.")] = "",
+    keys: Annotated[str, typer.Option("--keys", help="Folder for its keys.")] = "",
+    last_borrower: Annotated[str, typer.Option("--last-borrower", help="0 to 7 days.")] = "",
+    payment: Annotated[str, typer.Option("--payment", help="How long who paid is kept.")] = "",
+    registration: Annotated[str, typer.Option("--registration", help="How long deleted accounts are kept.")] = "",
+    schedule: Annotated[
+        list[str] | None, typer.Option("--schedule", help='"none applies", or "CLASS=ITEM" for each class.')
+    ] = None,
+    decide: Annotated[list[str] | None, typer.Option("--decide", help="NAME=CHOICE, a question of the map.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; take the default of what is not given.")] = False,
+) -> None:
+    """Write reticent.toml by asking or from options, try each account, and print the exact grants."""
+    from reticent.cli import asking, output
+
+    if grants:
+        from reticent.acts.grants import grants as act_grants
+
+        found = act_grants(opened().site, grants)
+        finish(found.document(), lambda: output.show_grants(found), 0)
+    from reticent.acts.init import init as act
+
+    name, _, url = system.partition("=")
+    given = {"library": library, "jurisdiction": jurisdiction, "name": name, "find": url, "kind": kind, "sever": sever,
+             "prove": prove, "branches": branches, "state": state, "keys": keys, "last-borrower": last_borrower,
+             "payment": payment, "registration": registration}  # fmt: skip
+    items = asking.pairs("schedule", schedule or [])
+    if items and "schedule" not in items:
+        items["schedule"] = "each"
+    given |= items | asking.pairs("decide", decide or [])
+    answers = {key: answer for key, answer in given.items() if answer}
+    written = act(OPTIONS.site or Path("reticent.toml"), asking.Answering(answers, defaults=yes or OPTIONS.as_json))
+    finish(written.document(), lambda: output.show_written(written), written.exit_code)
+
+
+@app.command()
 def find() -> None:
     """Find where readers are still tied to what they read, series by series."""
     from reticent.acts.find import find as act
@@ -181,6 +245,17 @@ def disarm(step: Annotated[str, typer.Argument(help="The series: system/series."
 
 
 @app.command()
+def report(out: Annotated[Path, typer.Option("--out", help="Where to write the page.")] = Path("report.html")) -> None:
+    """Write one self-contained page for a director."""
+    from reticent.acts.report import report as act
+    from reticent.cli import output, pages
+
+    with output.progress(OPTIONS) as progress:
+        made = act(opened(), out, progress)
+    finish(made.document(), lambda: pages.show_report(made), made.exit_code)
+
+
+@app.command()
 def check() -> None:
     """Is the promise kept? Every question again, by other code and by the prover's own account."""
     from reticent.acts.check import check as act
@@ -212,6 +287,10 @@ def _add_groups() -> None:
     app.add_typer(hold.app, name="hold")
 
 
+_INTERRUPTED = 130
+"""What Typer returns for Ctrl-C; it keeps the exception to itself."""
+
+
 def main() -> None:
     """Run the command line; every failure ends with a message that says what to do."""
     _add_groups()
@@ -220,13 +299,15 @@ def main() -> None:
     warnings.simplefilter("ignore")
     try:
         code = app(standalone_mode=False)
+        if code == _INTERRUPTED:
+            _interrupted()
         sys.exit(code if isinstance(code, int) else 0)
     except ReticentError as error:
         _fail(error)
     except typer.Exit as end:
         sys.exit(end.exit_code)
     except (typer.Abort, KeyboardInterrupt):
-        _fail(UsageError("Interrupted. Nothing is half done; running again goes on."))
+        _interrupted()
     except BrokenPipeError:
         sys.exit(2)
     except Exception as error:
@@ -234,6 +315,10 @@ def main() -> None:
         if usage is not None:
             _fail(UsageError(str(usage()), do="See `reticent --help`."))
         _fail(_unexpected(error))
+
+
+def _interrupted() -> None:
+    _fail(UsageError("Interrupted. Nothing is half done; running again goes on."))
 
 
 def _unexpected(error: Exception) -> ReticentError:

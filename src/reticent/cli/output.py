@@ -15,12 +15,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from reticent.errors import EvidenceBroken, SystemRefused, UsageError
+from reticent.acts.files import write_text
+from reticent.errors import EvidenceBroken, UsageError
 
 if TYPE_CHECKING:
     from reticent.acts.armed import Statement
     from reticent.acts.check import CheckReport
     from reticent.acts.find import Inventory
+    from reticent.acts.grants import Grants
+    from reticent.acts.init import Written
     from reticent.acts.statistics import Form
     from reticent.sever.plan import Plan
     from reticent.sever.result import RunResult
@@ -41,18 +44,6 @@ def print_json(document: Mapping[str, Any]) -> None:
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Write a document whole or not at all."""
     write_text(path, json.dumps(document, indent=2) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(path.name + ".part")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError:
-        raise SystemRefused(
-            "The file cannot be written.", where=str(path), do="Check the folder and the disk."
-        ) from None
 
 
 def read_json(path: Path) -> Mapping[str, Any]:
@@ -260,3 +251,24 @@ def show_check(report: CheckReport) -> None:
     say(f"\n{len(report.checked)} questions were asked again by other code.")
     _list("Not looked at", [f"{n.system}: {n.place}: {n.why}" for n in report.not_looked_at])
     say(f"\n{report.result.verdict()}", "bold")
+
+
+def show_grants(grants: Grants) -> None:
+    """Print statements exactly as they are to be run."""
+    sys.stdout.write(safe("\n".join(grants.lines())) + "\n")
+
+
+def show_written(written: Written) -> None:
+    """Print what `init` wrote, what the accounts still need, and what to do next."""
+    if written.first:
+        sys.stdout.write(safe("\n".join(written.first)) + "\n\n")
+    if written.grants is not None:
+        show_grants(written.grants)
+    _list("Accounts", [f"{right}: {said}" for right, said in written.connections.items()])
+    _list("Settings that create or show ties", [f"{s.name} = {s.value}: {s.why} {s.advice}" for s in written.settings])
+    say(f"\n{written.path} is written; read it.", "bold")
+    if written.passwords:
+        say("Passwords are read from the environment, never from the file. For a service, a file only it can read:")
+        for name in written.passwords:
+            say(f"  {name}=...")
+    say("Next: " + ("reticent find" if written.exit_code == 0 else "run the statements above, then reticent find"))

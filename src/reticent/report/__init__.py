@@ -1,1 +1,1 @@
-"""Pages for people, made from results only."""
+"""Pages for people, made from results only: nothing here opens a system, a state or a key."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import operator
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -105,7 +106,7 @@ class Book:
         """
         with writing(self._engine) as connection:
             for step, (cutoff, whole) in cutoffs.items():
-                again, new = _rows(connection, run + PARTLY, step), _rows(connection, run, step)
+                again, new = _rows(connection, [run + PARTLY], step), _rows(connection, [run], step)
                 before = _severed(connection, step)
                 partly = Severed(before.cutoff, max(0, before.partly - again) + new, cutoff)
                 _put(connection, tables.severed_until, {"step": step}, asdict(Severed(cutoff) if whole else partly))
@@ -117,7 +118,7 @@ class Book:
         """Forget what an unfinished run severed: a restored copy has the rows again. ``steps``: step -> cutoff."""
         with writing(self._engine) as connection:
             for step, cutoff in steps.items():
-                if rows := _rows(connection, run, step):
+                if rows := _rows(connection, [run], step):
                     before = _severed(connection, step)
                     after = Severed(before.cutoff, before.partly + rows, cutoff)
                     _put(connection, tables.severed_until, {"step": step}, asdict(after))
@@ -149,7 +150,7 @@ class Book:
             return 0
         connection.execute(tables.receipts.insert().values(**key, rows_severed=receipt.rows))
         if not receipt.run.endswith((AGAIN, PARTLY)):
-            _add(connection, tables.tallies, receipt.step.split("/")[0], receipt.tally)
+            _change(connection, tables.tallies, receipt.step.split("/")[0], receipt.tally, operator.add)
         return 1
 
     def _is_over(self, connection: sa.Connection, run: str) -> bool:
@@ -173,12 +174,12 @@ class Book:
     def severed(self, run: str, step: str) -> int:
         """Return the rows severed by a run in a step, as far as receipts were imported."""
         with writing(self._engine) as connection:
-            return sum(_rows(connection, name, step) for name in _names(run))
+            return _rows(connection, _names(run), step)
 
     def severed_as(self, run: str, step: str) -> int:
         """Return the rows severed under exactly this run id, suffix included."""
         with writing(self._engine) as connection:
-            return _rows(connection, run, step)
+            return _rows(connection, [run], step)
 
     def save_step(self, run: str, step: str, planned: int, severed: int, still_due: int | None) -> None:
         """Record the sums of one step of a run."""
@@ -208,10 +209,7 @@ class Book:
     def raise_totals(self, system: str, margins: Margins) -> None:
         """Record reportable totals; a total already recorded is only ever raised (late entries)."""
         with writing(self._engine) as connection:
-            for key, value, rows in _cells(system, margins):
-                at = sa.select(tables.totals.c.rows_counted).filter_by(**key, value=value)
-                if rows > (connection.execute(at).scalar() or 0):
-                    _put(connection, tables.totals, {**key, "value": value}, {"rows_counted": rows})
+            _change(connection, tables.totals, system, margins, max)
 
     def _margins(self, table: sa.Table, system: str) -> Margins:
         found: dict[str, dict[str, int]] = {}
@@ -225,9 +223,10 @@ def _names(run: str) -> list[str]:
     return [run, run + AGAIN, run + PARTLY]
 
 
-def _rows(connection: sa.Connection, run: str, step: str) -> int:
+def _rows(connection: sa.Connection, runs: list[str], step: str) -> int:
     query = sa.select(sa.func.coalesce(sa.func.sum(tables.receipts.c.rows_severed), 0))
-    return int(connection.execute(query.filter_by(run=run, step=step)).scalar_one())
+    where = (tables.receipts.c.run.in_(runs), tables.receipts.c.step == step)
+    return int(connection.execute(query.where(*where)).scalar_one())
 
 
 def _severed(connection: sa.Connection, step: str) -> Severed:
@@ -235,18 +234,26 @@ def _severed(connection: sa.Connection, step: str) -> Severed:
     return Severed(row.cutoff, row.partly, row.partly_cutoff) if row else Severed()
 
 
-def _cells(system: str, margins: Margins) -> Iterable[tuple[dict[str, str], str, int]]:
+def _change(
+    connection: sa.Connection, table: sa.Table, system: str, margins: Margins, join: Callable[[int, int], int]
+) -> None:
+    """Join new counts to those recorded; cells that do not change are not written."""
+    cells: dict[tuple[str, ...], int] = {}
     for name, values in margins.items():
-        measure, month, margin = name.split("|")
-        key = {"system": system, "measure": measure, "month": month, "margin": margin}
         for value, rows in values.items():
-            yield key, value[:80], rows
-
-
-def _add(connection: sa.Connection, table: sa.Table, system: str, margins: Margins) -> None:
-    for key, value, rows in _cells(system, margins):
-        before = connection.execute(sa.select(table.c.rows_counted).filter_by(**key, value=value)).scalar() or 0
-        _put(connection, table, {**key, "value": value}, {"rows_counted": before + rows})
+            key = (system, *name.split("|"), value[:80])
+            cells[key] = cells.get(key, 0) + rows
+    if not cells:
+        return
+    recorded = {tuple(row[:-1]): row[-1] for row in connection.execute(sa.select(table).filter_by(system=system))}
+    after = {key: join(recorded.get(key, 0), rows) for key, rows in cells.items()}
+    moved = [(*key, rows) for key, rows in after.items() if recorded.get(key) != rows]
+    names = [column.name for column in table.columns]
+    if moved:
+        gone = sa.and_(*(table.c[name] == sa.bindparam(f"old_{name}") for name in names[:-1]))
+        old = [{f"old_{name}": part for name, part in zip(names[:-1], row[:-1], strict=True)} for row in moved]
+        connection.execute(table.delete().where(gone), old)
+        connection.execute(table.insert(), [dict(zip(names, row, strict=True)) for row in moved])
 
 
 def _put(connection: sa.Connection, table: sa.Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:

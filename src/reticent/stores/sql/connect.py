@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from reticent.errors import ConfigurationError, ReticentError, SystemBusy, SystemRefused, SystemUnreachable
+from reticent.stores.sql.literal import touched
 
 LOCK_WAIT_SECONDS = 2
 _SESSION = {
@@ -33,7 +35,10 @@ NO_RIGHT = {1142, 1143, 1227, 1370, "42501"}
 NO_TABLE = {1146, "42P01"}
 _READ_ONLY = {1290, 1792, 1836, "25006"}
 _FULL = {1021, 1114, 1041, 28, "53100"}
-_RIGHT = re.compile(r"(\w+) command denied to user .*? for (?:column '(\w+)' in )?table [`'.\w]*?(\w+)[`']+$")
+_RIGHT = re.compile(
+    r"(?:(?P<right>\w+) command denied to user .*? for (?:column '(?P<column>\w+)' in )?table [`'.\w]*?"
+    r"|permission denied for (?:table|relation|view) )(?P<table>\w+)[`']*$"
+)
 
 
 def open_engine(url: str, system: str) -> sa.Engine:
@@ -41,8 +46,12 @@ def open_engine(url: str, system: str) -> sa.Engine:
     try:
         parsed = sa.make_url(url)
         options: dict[str, Any] = {"pool_size": 2, "max_overflow": 2, "hide_parameters": True}
-        if parsed.get_backend_name() in ("mysql", "mariadb"):
-            options |= {"isolation_level": "READ COMMITTED", "connect_args": {"connect_timeout": 10}}
+        if parsed.get_backend_name() == "sqlite":
+            _require_file(parsed.database, system)
+        elif parsed.get_backend_name() in ("mysql", "mariadb"):
+            # The driver would write a password as Latin-1; the server compares UTF-8.
+            password = {"password": str(parsed.password).encode()} if parsed.password else {}
+            options |= {"isolation_level": "READ COMMITTED", "connect_args": {"connect_timeout": 10, **password}}
             parsed = parsed.update_query_dict({"charset": "utf8mb4"})
         elif parsed.get_backend_name() == "postgresql":
             options |= {"isolation_level": "READ COMMITTED", "connect_args": {"connect_timeout": 10}}
@@ -57,6 +66,14 @@ def open_engine(url: str, system: str) -> sa.Engine:
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "begin", _begin_immediate)
     return engine
+
+
+def _require_file(path: str | None, system: str) -> None:
+    """SQLite would make an empty database of a mistyped name."""
+    if not path or not Path(path).is_file():
+        raise SystemUnreachable(
+            "The database cannot be reached: there is no such file.", where=f"system {system}", do=_ACCOUNTS
+        )
 
 
 def _prepare(connection: Any, _: object) -> None:
@@ -145,17 +162,40 @@ _REACH = "Check that the server runs, and host and port in reticent.toml. Runnin
 
 
 def _missing_right(error: DBAPIError, where: str) -> SystemRefused:
-    text = str(error.orig.args[1]) if error.orig is not None and len(error.orig.args) > 1 else ""
-    found = _RIGHT.search(text.replace('"', "'"))
+    found = _RIGHT.search(_driver_text(error))
     if found is None:
         return SystemRefused("The account lacks a right.", where=where, do=_GRANTS)
-    right, column, table = found.groups()
-    columns = f"({column})" if column else ""
+    right, column, table = found["right"] or "a right", found["column"], found["table"]
     return SystemRefused(
         f"The account lacks {right} on {table}{f'.{column}' if column else ''}.",
         where=f"{where}, table {table}",
-        do=f"GRANT {right} {columns} ON {table} TO the account; `reticent init` prints every grant it needs.",
+        do=f"{_mending(error, found['right'], column, table)} {_GRANTS}",
     )
 
 
-_GRANTS = "`reticent init` prints every grant the account needs."
+def _driver_text(error: DBAPIError) -> str:
+    original = error.orig
+    if original is None or not original.args:
+        return ""
+    return str(original.args[-1]).splitlines()[0].replace('"', "'")
+
+
+def _mending(error: DBAPIError, right: str | None, column: str | None, table: str) -> str:
+    """Return the GRANT without which the refused statement of ours will go on being refused."""
+    if right and column:
+        return f"GRANT {right} ({column}) ON {table} TO the account."
+    try:
+        used = touched(str(error.statement), "postgresql" if right is None else "mysql")
+    except ValueError:
+        return ""
+    wanted = [
+        (name, ", ".join(sorted(columns.get(table, ()))))
+        for name, columns in (("SELECT", used.read), ("UPDATE", used.written))
+    ]
+    rights = [f"{name} ({columns})" for name, columns in wanted if columns and right in (None, name)]
+    rights += ["UPDATE (what is severed there)"] if right is None and table in used.locked else []
+    rights += [name for name, tables in (("DELETE", used.deleted), ("INSERT", used.inserted)) if table in tables]
+    return f"GRANT {', '.join(rights)} ON {table} TO the account." if rights else ""
+
+
+_GRANTS = "`reticent init --grants SYSTEM` prints every grant the accounts need."

@@ -15,6 +15,7 @@ from reticent.site import Site
 from reticent.stores.sql.compile import Compiler
 from reticent.stores.sql.connect import open_engine, reading
 from reticent.stores.sql.introspect import read_structure
+from reticent.stores.sql.rights import require_sight
 from reticent.systems.fit import Fit, fit
 from reticent.systems.mapfile import Map, Series
 from reticent.systems.structure import Structure
@@ -56,17 +57,24 @@ def open_database(site: Site, system: str, loaded: Map) -> tuple[sa.Engine, Data
     engine = open_engine(site.account(system, "find"), system)
     with reading(engine, system) as connection:
         structure = read_structure(connection)
+        require_sight(connection, system)
         resolved = fit(loaded, structure)
+        require_sight(connection, system, {s.table for s in resolved.here(loaded) if s.sever != "nothing"})
         decided = frozenset(name for name, choice in site.systems[system].decisions.items() if choice == "sever")
         _known_decisions(site, system, loaded)
         database = Database(system, loaded, structure, resolved, None, None, decided, engine.dialect.name)
         sentinel, problem = _sentinel(connection, database)
         branches = _branches(connection, database, site)
         version = setting(connection, database, loaded.settings_in.version) if loaded.settings_in else None
-    database = replace(
-        database, sentinel=sentinel, branches=branches, version=version, notes=(problem,) if problem else ()
-    )
+    notes = tuple(filter(None, (problem, _absent(loaded, resolved))))
+    database = replace(database, sentinel=sentinel, branches=branches, version=version, notes=notes)
     return engine, replace(database, fit=_refuse_unseverable(database, problem))
+
+
+def _absent(loaded: Map, resolved: Fit) -> str:
+    """Say which tables are not there: the account sees every table, so they are not hidden."""
+    tables = sorted({series.table for series in loaded.series if series.id in resolved.absent})
+    return f"this release has no {', '.join(tables)}" if tables else ""
 
 
 def local_now(connection: sa.Connection) -> datetime:
@@ -125,8 +133,7 @@ def _branches(connection: sa.Connection, database: Database, site: Site) -> tupl
     place, ours = database.loaded.branches_in, site.library.branches
     if place is None or place.table not in database.structure.tables or ours == "all":
         return None
-    source = sa.table(place.table, sa.column(place.column))
-    there = {str(row[0]) for row in connection.execute(sa.select(source.c[place.column]))}
+    there = branches_there(connection, database.loaded)
     if unknown := [branch for branch in ours if branch not in there]:
         raise ConfigurationError(
             f'There is no branch "{unknown[0]}" in {database.system}.',
@@ -140,6 +147,14 @@ def _branches(connection: sa.Connection, database: Database, site: Site) -> tupl
             do=f'Write branches = "all" if every one is yours, or list yours from: {", ".join(sorted(there)[:20])}.',
         )
     return None if not ours or there <= set(ours) else tuple(ours)
+
+
+def branches_there(connection: sa.Connection, loaded: Map) -> set[str]:
+    """Return the codes of the branches a system has; none if its kind has no branches."""
+    if (place := loaded.branches_in) is None:
+        return set()
+    source = sa.table(place.table, sa.column(place.column))
+    return {str(row[0]) for row in connection.execute(sa.select(source.c[place.column]))}
 
 
 def _refuse_unseverable(database: Database, problem: str) -> Fit:

@@ -26,6 +26,10 @@ class SqlFinder:
         self._engine, self.database = open_database(site, system, loaded)
         self.system, self._map = system, loaded
 
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._engine.dispose()
+
     def now(self) -> datetime:
         """Return the database's own local time, to the second."""
         with reading(self._engine, self.system) as connection:

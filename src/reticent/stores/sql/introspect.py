@@ -59,8 +59,11 @@ def _on_delete(key: object) -> str:
 _COLUMNS = {
     "mysql": "SELECT table_name, column_name, column_type, is_nullable, extra FROM information_schema.columns "
     "WHERE table_schema = DATABASE() ORDER BY table_name, ordinal_position",
-    "postgresql": "SELECT table_name, column_name, data_type, is_nullable, '' FROM information_schema.columns "
-    "WHERE table_schema = current_schema() ORDER BY table_name, ordinal_position",
+    # Its information_schema hides what the account has no right on; its catalogue hides nothing.
+    "postgresql": "SELECT c.relname, a.attname, format_type(a.atttypid, NULL), "
+    "CASE WHEN a.attnotnull THEN 'NO' ELSE 'YES' END, '' FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+    "WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f') "
+    "AND a.attnum > 0 AND NOT a.attisdropped ORDER BY c.relname, a.attnum",
 }
 _KEYS = {
     "mysql": "SELECT k.table_name, k.column_name, k.constraint_name, k.referenced_table_name, "

@@ -44,6 +44,10 @@ class SqlSeverer:
         self.leaves_receipts = site.systems[self.system].receipts
         self._loose: list[Receipt] = []
 
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._engine.dispose()
+
     def prepare(self) -> None:
         """Check that receipts can be written. Raises SystemRefused with the statements that mend it."""
         if self.leaves_receipts:
@@ -56,6 +60,7 @@ class SqlSeverer:
         SQLite has no such lock; there each chunk still has the whole database to itself.
         """
         with reading(self._engine, self.system) as connection:
+            connection.detach()  # closed at the end, not pooled: closing is what frees the lock
             if not _lock_alone(connection):
                 raise SystemRefused(
                     "Another Reticent is severing this database.",
@@ -238,12 +243,12 @@ def _lock_alone(connection: sa.Connection) -> bool:
     if connection.dialect.name == "sqlite":
         return True
     if connection.dialect.name == "postgresql":
-        for _ in range(10):
+        for _ in range(6):
             if connection.exec_driver_sql("SELECT pg_try_advisory_lock(hashtext('reticent'))").scalar():
                 return True
             time.sleep(0.5)
         return False
-    lock = "SELECT GET_LOCK(CONCAT('reticent ', LEFT(SHA2(DATABASE(), 256), 40)), 5)"
+    lock = "SELECT GET_LOCK(CONCAT('reticent ', LEFT(SHA2(DATABASE(), 256), 40)), 3)"
     return connection.exec_driver_sql(lock).scalar() == 1
 
 

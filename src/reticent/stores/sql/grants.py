@@ -1,0 +1,255 @@
+"""What each account of a system needs, column by column, and the GRANT statements that give exactly that.
+
+Everything follows from the map and the fitted database: what the find account counts, what the sever
+account locks and changes, what the prove account streams and joins. No right on a column nobody uses.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+import sqlalchemy as sa
+
+from reticent.stores.sql import receipts
+from reticent.stores.sql.database import Database
+from reticent.stores.sql.introspect import OWN_TABLE
+from reticent.stores.sql.literal import touched
+from reticent.systems.mapfile import Action, Map, Measure, Series
+from reticent.systems.predicates import TRUE, Predicate, fields, links
+
+Account = Literal["find", "sever", "prove"]
+ACCOUNTS: tuple[Account, ...] = ("find", "sever", "prove")
+Read = tuple[str, str]
+"""A table of the map and a field of it."""
+
+
+@dataclass
+class Needs:
+    """What one account needs: table -> columns read, columns written, rights on the whole table."""
+
+    select: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    update: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    whole: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    def tables(self) -> list[str]:
+        """Return every table a right is needed on."""
+        return sorted({*self.select, *self.update, *self.whole})
+
+    def rights(self, table: str) -> list[tuple[str, tuple[str, ...]]]:
+        """Return the rights on one table, each with its columns (none: the whole table)."""
+        found = [("SELECT", self.select.get(table)), ("UPDATE", self.update.get(table))]
+        limited = [(right, tuple(sorted(columns))) for right, columns in found if columns]
+        return limited + [(right, ()) for right in sorted(self.whole.get(table, ()))]
+
+
+def needs(database: Database, account: Account, *, with_receipts: bool = True) -> Needs:
+    """Return what an account needs on a fitted database; ``branches`` of the database as the site has them.
+
+    The map's reasons to hold back count whether or not the site has decided them: a decision needs no new grant.
+    """
+    collector = _Collector(database)
+    getattr(collector, account)()
+    collector.anchor()
+    if account == "sever" and with_receipts:
+        collector.found.whole[OWN_TABLE] = {"SELECT", "INSERT", "DELETE"}
+    return collector.found
+
+
+@dataclass
+class _Collector:
+    database: Database
+    found: Needs = field(default_factory=Needs)
+
+    @property
+    def loaded(self) -> Map:
+        return self.database.loaded
+
+    def find(self) -> None:
+        for series in self.database.fit.here(self.loaded):
+            self._read(series.table, self._series(series))
+            if series.sever != "nothing" and self.database.dialect in ("mysql", "mariadb"):
+                self.found.whole[series.table].add("TRIGGER")
+        for measure in self.loaded.measures:
+            self._read(measure.table, _measure(self.loaded, measure))
+        for wire in self.loaded.tripwires:
+            self._read(wire.table, [(wire.table, wire.sum)] if wire.sum else [])
+        for exposure in self.loaded.exposures:
+            self._literal(exposure.sql, exposure.needs)
+        self._places()
+
+    def _places(self) -> None:
+        """Settings, branches, saved reports and the stand-in patron."""
+        loaded = self.loaded
+        if place := loaded.settings_in:
+            self._columns(place.table, place.name, place.value)
+        if branches := loaded.branches_in:
+            self._columns(branches.table, branches.column)
+        if reports := loaded.reports_in:
+            self._columns(reports.table, reports.id, reports.sql)
+        if sentinel := loaded.sentinel:
+            never = [read for condition in sentinel.never for read in _condition(loaded, sentinel.table, condition)]
+            self._read(sentinel.table, [(sentinel.table, sentinel.field), *never])
+
+    def sever(self) -> None:
+        for series in self.database.fit.here(self.loaded):
+            if series.sever == "nothing":
+                continue
+            self._read(series.table, self._series(series))
+            self._walk(series)
+            self._change(series)
+            for measure in self.loaded.measures:
+                if measure.id in series.tally:
+                    self._read(measure.table, _measure(self.loaded, measure))
+
+    def _walk(self, series: Series) -> None:
+        table = self.loaded.tables[series.table]
+        self._read(series.table, [(series.table, name) for name in (table.key or table.window,) if name])
+        if self.database.dialect == "postgresql" and not table.key:
+            # A batch is chosen by the row's physical place, which counts as a column of its own.
+            self.found.select[series.table].add("ctid")
+
+    def _change(self, series: Series) -> None:
+        if isinstance(series.sever, str):
+            self.found.whole[series.table].add("DELETE")
+            if self.database.dialect == "postgresql" and (key := self._column(series.table, self._lockable(series))):
+                # There SELECT ... FOR UPDATE asks for UPDATE on a column, even to delete the row.
+                self.found.update[series.table].add(key)
+            return
+        for name, action in series.sever.items():
+            if column := self._column(series.table, name):
+                self.found.update[series.table].add(column)
+                self._read(series.table, _kept(self.loaded, series.table, name, action))
+        here = set(self.database.fit.touched.get(series.table, ()))
+        self.found.update[series.table] |= here
+        self.found.select[series.table] |= here
+
+    def _lockable(self, series: Series) -> str:
+        table = self.loaded.tables[series.table]
+        return table.key or table.window
+
+    def prove(self) -> None:
+        for series in self.database.fit.here(self.loaded):
+            self._read(series.table, self._series(series))
+        for measure in self.loaded.measures:
+            if measure.date:
+                self._read(measure.table, _measure(self.loaded, measure))
+        for relink in self.loaded.relinks:
+            self._literal(relink.sql, relink.needs)
+
+    def _series(self, series: Series) -> Iterator[Read]:
+        """Yield what tells a tie from a row, a finished one from a live one, and whose it is."""
+        conditions = [series.is_tied(), *series.open.values(), *(held.when for held in series.held)]
+        for condition in (*conditions, series.over or TRUE):
+            yield from _condition(self.loaded, series.table, condition)
+        for path in (series.ended, series.date):
+            yield from _path(self.loaded, series.table, path)
+        if self.database.branches is not None:
+            yield from _path(self.loaded, series.table, self.database.branch_path(series))
+
+    def _read(self, table: str, reads: Iterator[Read] | list[Read]) -> None:
+        if table not in self.database.structure.tables:
+            return
+        for name, read in reads:
+            if column := self._column(name, read):
+                self.found.select[name].add(column)
+        self.found.select.setdefault(table, set())
+
+    def anchor(self) -> None:
+        """Add one column where rows are only counted: even that takes a right on a column of theirs."""
+        for table in [name for name, columns in self.found.select.items() if not columns]:
+            spec = self.loaded.tables[table]
+            column = self._column(table, spec.key or spec.window or next(iter(spec.fields)))
+            self.found.select[table].add(column or next(iter(self.database.structure.tables[table].columns)))
+
+    def _column(self, table: str, name: str) -> str | None:
+        return self.database.fit.columns[table][name] if name else None
+
+    def _columns(self, table: str, *columns: str) -> None:
+        if table in self.database.structure.tables:
+            self.found.select[table] |= set(columns)
+
+    def _literal(self, sql: str, wanted: tuple[str, ...]) -> None:
+        tables = self.database.structure.tables
+        if all(table in tables and tables[table].column(column) for table, column in (w.split(".") for w in wanted)):
+            for table, columns in touched(sql, "mysql").read.items():
+                self._columns(table, *columns)
+
+
+def _condition(loaded: Map, table: str, condition: Predicate) -> Iterator[Read]:
+    yield from ((table, name) for name in fields(condition))
+    for exists in links(condition):
+        yield from _join(loaded, table, exists.link)
+        yield from _condition(loaded, loaded.tables[table].links[exists.link].table, exists.inner)
+
+
+def _join(loaded: Map, table: str, link: str) -> Iterator[Read]:
+    spec = loaded.tables[table].links[link]
+    for theirs, ours in spec.on.items():
+        yield from ((spec.table, theirs), (table, ours))
+
+
+def _path(loaded: Map, table: str, path: str) -> Iterator[Read]:
+    link, _, name = path.rpartition(".")
+    if link:
+        yield from _join(loaded, table, link)
+    if name:
+        yield (loaded.tables[table].links[link].table if link else table, name)
+
+
+def _measure(loaded: Map, measure: Measure) -> Iterator[Read]:
+    yield from ((measure.table, name) for name in (measure.date, *measure.by) if name)
+    yield from _condition(loaded, measure.table, measure.when or TRUE)
+
+
+def _kept(loaded: Map, table: str, name: str, action: Action) -> list[Read]:
+    """Return what a change reads: the old value where it is cut or may stay, and the condition's fields."""
+    if action.condition is None:
+        return [(table, name)] if action.disposition == "generalise" else []
+    return [(table, name), *_condition(loaded, table, action.condition)]
+
+
+def statements(
+    database: Database, account: Account, owner: str, place: str, *, with_receipts: bool = True
+) -> list[str]:
+    """Return the GRANT statements for one account, a table a line.
+
+    ``owner`` is the account as a GRANT names it; ``place`` the database (MariaDB, MySQL) or schema (PostgreSQL).
+    """
+    quote = _preparer(database.dialect).quote_identifier
+    wanted = needs(database, account, with_receipts=with_receipts)
+    lines = _first(database, account, owner, place)
+    for table in wanted.tables():
+        rights = [f"{right} ({', '.join(map(quote, of))})" if of else right for right, of in wanted.rights(table)]
+        if rights:
+            lines.append(f"GRANT {', '.join(rights)} ON {quote(place)}.{quote(table)} TO {owner};")
+    return lines
+
+
+def _first(database: Database, account: Account, owner: str, place: str) -> list[str]:
+    quote = _preparer(database.dialect).quote_identifier
+    if database.dialect == "postgresql":
+        return [f"GRANT USAGE ON SCHEMA {quote(place)} TO {owner};"]
+    return [sight(place, owner)] if account == "find" else []
+
+
+def sight(place: str, owner: str) -> str:
+    """Return the grant that lets the find account see tables, columns and keys, and no row; see ``rights``."""
+    return f"GRANT REFERENCES ON {_preparer('mysql').quote_identifier(place)}.* TO {owner};"
+
+
+def receipts_table(dialect: str, place: str) -> str:
+    """Return the CREATE TABLE statement of Reticent's one table, on one line."""
+    made = " ".join(receipts.ddl(_dialect(dialect)).split())
+    named = f"{_preparer(dialect).quote_identifier(place)}.{OWN_TABLE}"
+    return made.replace(f"CREATE TABLE {OWN_TABLE}", f"CREATE TABLE IF NOT EXISTS {named}", 1) + ";"
+
+
+def _dialect(name: str) -> sa.Dialect:
+    return sa.make_url({"postgresql": "postgresql+psycopg://"}.get(name, "mysql+pymysql://")).get_dialect()()
+
+
+def _preparer(dialect: str) -> sa.sql.compiler.IdentifierPreparer:
+    return _dialect(dialect).identifier_preparer
