@@ -29,6 +29,10 @@ class ReticentError(Exception):
             lines.append(f"  do:    {self.do}")
         return "\n".join(lines)
 
+    def on_one_line(self) -> str:
+        """Return all three for a list: "what (where) do"."""
+        return " ".join(filter(None, (self.what, self.where and f"({self.where})", self.do)))
+
 
 class UsageError(ReticentError):
     """The command was used wrongly."""

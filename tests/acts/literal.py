@@ -92,7 +92,7 @@ STATEMENTS: list[tuple[str, str, str, str]] = [
      f"(borrowernumber IS NOT NULL OR comment IS NOT NULL) AND {_ILL_DONE}"),
     ("illrequestattributes", "illrequestattributes", "", f"type NOT IN {CITATION} AND {_ILL_DONE}"),
     ("items_last_borrower", "items_last_borrower", "", f"{_is('borrowernumber')} AND created_on < {{now}}"),
-    ("linktracker", "linktracker", "borrowernumber = NULL", f"{_is('borrowernumber')} AND timeclicked < {{d7}}"),
+    ("linktracker", "linktracker", "borrowernumber = NULL, url = NULL", f"{_is('borrowernumber')} AND timeclicked < {{d7}}"),
     ("message_queue", "message_queue", "", "status <> 'pending' AND time_queued < {d7}"),
     ("return_claims", "return_claims", "", f"{_is('borrowernumber')} AND resolved_on < {{now}}"),
     ("saved_reports", "saved_reports", "", "date_run < {d30}"),
@@ -147,7 +147,7 @@ STATEMENTS: list[tuple[str, str, str, str]] = [
         f"{_DECIDED} AND date < {{d365}} AND (managedby IS NOT NULL OR acceptedby IS NOT NULL OR rejectedby IS NOT"
         " NULL OR lastmodificationby IS NOT NULL)",
     ),
-    ("tickets", "tickets", f"reporter_id = {ANONYMOUS}, body = ''",
+    ("tickets", "tickets", f"reporter_id = {ANONYMOUS}, title = '', body = ''",
      f"{_is('reporter_id')} AND resolved_date < {{d14}}"),
     ("tickets.staff", "tickets", "assignee_id = NULL, resolver_id = NULL",
      "resolved_date < {d365} AND (assignee_id IS NOT NULL OR resolver_id IS NOT NULL)"),

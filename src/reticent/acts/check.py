@@ -91,7 +91,7 @@ def check(opened: Opened, progress: Progress) -> CheckReport:
 
 def _unreachable(report: CheckReport, name: str, error: ReticentError) -> None:
     report.unreachable.append((name, error))
-    report.not_looked_at.append(NotLookedAt(name, "everything", error.what))
+    report.not_looked_at.append(NotLookedAt(name, "everything", error.on_one_line()))
 
 
 def _system(opened: Opened, system: OpenSystem, report: CheckReport, progress: Progress) -> None:

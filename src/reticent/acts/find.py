@@ -100,9 +100,7 @@ def find(opened: Opened, progress: Progress) -> Inventory:
             inventory.not_looked_at.append(system)
         elif isinstance(system, tuple):
             inventory.unreachable.append(system)
-            error = system[1]
-            why = " ".join(filter(None, (error.what, error.where and f"({error.where})", error.do)))
-            inventory.not_looked_at.append(NotLookedAt(system[0], "everything", why))
+            inventory.not_looked_at.append(NotLookedAt(system[0], "everything", system[1].on_one_line()))
         else:
             with closing(system):
                 _survey(opened, system, inventory, progress)

@@ -65,7 +65,7 @@ def statistics(opened: Opened, form: str, year: int, progress: Progress) -> Form
             answered.not_looked_at.append(system)
         elif isinstance(system, tuple):
             answered.unreachable.append(system)
-            answered.not_looked_at.append(NotLookedAt(system[0], "everything", system[1].what))
+            answered.not_looked_at.append(NotLookedAt(system[0], "everything", system[1].on_one_line()))
         else:
             _count(opened, system, year, counts, answered, progress)
     groups = {group: frozenset(types) for group, types in opened.site.statistics.item_types.items()}

@@ -70,26 +70,6 @@ def finish(document: dict[str, Any], show: Any, exit_code: int) -> None:
 
 
 @app.command()
-def demo(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to build it.")] = Path("reticent-demo"),
-    patrons: Annotated[int, typer.Option("--patrons", min=150, help="How many patrons.")] = 2500,
-    years: Annotated[int, typer.Option("--years", min=1, max=20, help="How many years of lending.")] = 5,
-    seed: Annotated[int, typer.Option("--seed", help="Another number makes another library.")] = 2026,
-    no_sever: Annotated[bool, typer.Option("--no-sever", help="Stop after the plan.")] = False,
-) -> None:
-    """Build a made-up library and do the main job on it: find, plan, sever, check, and a page to read."""
-    from datetime import datetime
-
-    from reticent.acts.demo import demo as act
-    from reticent.cli import output, pages
-
-    today = datetime.now().astimezone().date()
-    with output.progress(OPTIONS) as progress:
-        done = act(folder, progress, patrons=patrons, years=years, seed=seed, today=today, stop_before_sever=no_sever)
-    finish(done.document(), lambda: pages.show_demo(done), done.exit_code)
-
-
-@app.command()
 def init(
     grants: Annotated[str, typer.Option("--grants", metavar="SYSTEM", help="Only print a system's grants again.")] = "",
     library: Annotated[str, typer.Option("--library", help="The library's name.")] = "",
@@ -131,6 +111,26 @@ def init(
     answers = {key: answer for key, answer in given.items() if answer}
     written = act(OPTIONS.site or Path("reticent.toml"), asking.Answering(answers, defaults=yes or OPTIONS.as_json))
     finish(written.document(), lambda: output.show_written(written), written.exit_code)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to build it.")] = Path("reticent-demo"),
+    patrons: Annotated[int, typer.Option("--patrons", min=150, help="How many patrons.")] = 2500,
+    years: Annotated[int, typer.Option("--years", min=1, max=20, help="How many years of lending.")] = 5,
+    seed: Annotated[int, typer.Option("--seed", help="Another number makes another library.")] = 2026,
+    no_sever: Annotated[bool, typer.Option("--no-sever", help="Stop after the plan.")] = False,
+) -> None:
+    """Build a made-up library and do the main job on it: find, plan, sever, check, and a page to read."""
+    from datetime import datetime
+
+    from reticent.acts.demo import demo as act
+    from reticent.cli import output, pages
+
+    today = datetime.now().astimezone().date()
+    with output.progress(OPTIONS) as progress:
+        done = act(folder, progress, patrons=patrons, years=years, seed=seed, today=today, stop_before_sever=no_sever)
+    finish(done.document(), lambda: pages.show_demo(done), done.exit_code)
 
 
 @app.command()

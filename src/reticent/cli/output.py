@@ -222,6 +222,27 @@ def show_armings(armings: Sequence[Arming]) -> None:
     _console().print(table)
 
 
+def show_grants(grants: Grants) -> None:
+    """Print statements exactly as they are to be run."""
+    sys.stdout.write(safe("\n".join(grants.lines())) + "\n")
+
+
+def show_written(written: Written) -> None:
+    """Print what `init` wrote, what the accounts still need, and what to do next."""
+    if written.first:
+        sys.stdout.write(safe("\n".join(written.first)) + "\n\n")
+    if written.grants is not None:
+        show_grants(written.grants)
+    _list("Accounts", [f"{right}: {said}" for right, said in written.connections.items()])
+    _list("Settings that create or show ties", [f"{s.name} = {s.value}: {s.why} {s.advice}" for s in written.settings])
+    say(f"\n{written.path} is written; read it.", "bold")
+    if written.passwords:
+        say("Passwords are read from the environment, never from the file. For a service, a file only it can read:")
+        for name in written.passwords:
+            say(f"  {name}=...")
+    say("Next: " + ("reticent find" if written.exit_code == 0 else "run the statements above, then reticent find"))
+
+
 def show_form(answered: Form) -> None:
     """Print an answered form."""
     say(f"{answered.programme.title}, {answered.year}\n", "bold")
@@ -251,24 +272,3 @@ def show_check(report: CheckReport) -> None:
     say(f"\n{len(report.checked)} questions were asked again by other code.")
     _list("Not looked at", [f"{n.system}: {n.place}: {n.why}" for n in report.not_looked_at])
     say(f"\n{report.result.verdict()}", "bold")
-
-
-def show_grants(grants: Grants) -> None:
-    """Print statements exactly as they are to be run."""
-    sys.stdout.write(safe("\n".join(grants.lines())) + "\n")
-
-
-def show_written(written: Written) -> None:
-    """Print what `init` wrote, what the accounts still need, and what to do next."""
-    if written.first:
-        sys.stdout.write(safe("\n".join(written.first)) + "\n\n")
-    if written.grants is not None:
-        show_grants(written.grants)
-    _list("Accounts", [f"{right}: {said}" for right, said in written.connections.items()])
-    _list("Settings that create or show ties", [f"{s.name} = {s.value}: {s.why} {s.advice}" for s in written.settings])
-    say(f"\n{written.path} is written; read it.", "bold")
-    if written.passwords:
-        say("Passwords are read from the environment, never from the file. For a service, a file only it can read:")
-        for name in written.passwords:
-            say(f"  {name}=...")
-    say("Next: " + ("reticent find" if written.exit_code == 0 else "run the statements above, then reticent find"))

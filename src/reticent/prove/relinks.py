@@ -59,7 +59,7 @@ def _run(view: View, attack: Relink, cutoff: datetime | str) -> int | str:
     try:
         found = view.reader.count(attack.sql, {"sentinel": sentinel, "cutoff": cutoff})
     except SystemRefused as refusal:
-        return refusal.what
+        return refusal.on_one_line()
     if found and view.branches is not None:
         return f"the system is shared and this query counts every library's rows: {found} can be joined back"
     return found

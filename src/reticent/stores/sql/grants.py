@@ -50,7 +50,7 @@ def needs(database: Database, account: Account, *, with_receipts: bool = True) -
 
     The map's reasons to hold back count whether or not the site has decided them: a decision needs no new grant.
     """
-    collector = _Collector(database)
+    collector = _Collector(database, account)
     getattr(collector, account)()
     collector.anchor()
     if account == "sever" and with_receipts:
@@ -61,6 +61,7 @@ def needs(database: Database, account: Account, *, with_receipts: bool = True) -
 @dataclass
 class _Collector:
     database: Database
+    account: Account
     found: Needs = field(default_factory=Needs)
 
     @property
@@ -73,7 +74,7 @@ class _Collector:
             if series.sever != "nothing" and self.database.dialect in ("mysql", "mariadb"):
                 self.found.whole[series.table].add("TRIGGER")
         for measure in self.loaded.measures:
-            self._read(measure.table, _measure(self.loaded, measure))
+            self._read(measure.table, self._measure(measure))
         for wire in self.loaded.tripwires:
             self._read(wire.table, [(wire.table, wire.sum)] if wire.sum else [])
         for exposure in self.loaded.exposures:
@@ -90,7 +91,7 @@ class _Collector:
         if reports := loaded.reports_in:
             self._columns(reports.table, reports.id, reports.sql)
         if sentinel := loaded.sentinel:
-            never = [read for condition in sentinel.never for read in _condition(loaded, sentinel.table, condition)]
+            never = [read for condition in sentinel.never for read in self._condition(sentinel.table, condition)]
             self._read(sentinel.table, [(sentinel.table, sentinel.field), *never])
 
     def sever(self) -> None:
@@ -102,7 +103,7 @@ class _Collector:
             self._change(series)
             for measure in self.loaded.measures:
                 if measure.id in series.tally:
-                    self._read(measure.table, _measure(self.loaded, measure))
+                    self._read(measure.table, self._measure(measure))
 
     def _walk(self, series: Series) -> None:
         table = self.loaded.tables[series.table]
@@ -121,7 +122,7 @@ class _Collector:
         for name, action in series.sever.items():
             if column := self._column(series.table, name):
                 self.found.update[series.table].add(column)
-                self._read(series.table, _kept(self.loaded, series.table, name, action))
+                self._read(series.table, self._kept(series.table, name, action))
         here = set(self.database.fit.touched.get(series.table, ()))
         self.found.update[series.table] |= here
         self.found.select[series.table] |= here
@@ -135,7 +136,7 @@ class _Collector:
             self._read(series.table, self._series(series))
         for measure in self.loaded.measures:
             if measure.date:
-                self._read(measure.table, _measure(self.loaded, measure))
+                self._read(measure.table, self._measure(measure))
         for relink in self.loaded.relinks:
             self._literal(relink.sql, relink.needs)
 
@@ -143,11 +144,45 @@ class _Collector:
         """Yield what tells a tie from a row, a finished one from a live one, and whose it is."""
         conditions = [series.is_tied(), *series.open.values(), *(held.when for held in series.held)]
         for condition in (*conditions, series.over or TRUE):
-            yield from _condition(self.loaded, series.table, condition)
+            yield from self._condition(series.table, condition)
         for path in (series.ended, series.date):
-            yield from _path(self.loaded, series.table, path)
+            yield from self._path(series.table, path)
         if self.database.branches is not None:
-            yield from _path(self.loaded, series.table, self.database.branch_path(series))
+            yield from self._path(series.table, self.database.branch_path(series))
+
+    def _condition(self, table: str, condition: Predicate) -> Iterator[Read]:
+        yield from ((table, name) for name in fields(condition))
+        for exists in links(condition):
+            if self._joins(table, exists.link):
+                yield from self._join(table, exists.link)
+                yield from self._condition(self.loaded.tables[table].links[exists.link].table, exists.inner)
+
+    def _joins(self, table: str, link: str) -> bool:
+        """Whether a link can be followed in this release. The prover reads the far side all the same."""
+        return self.account == "prove" or all(self._column(*read) for read in self._join(table, link))
+
+    def _join(self, table: str, link: str) -> Iterator[Read]:
+        spec = self.loaded.tables[table].links[link]
+        for theirs, ours in spec.on.items():
+            yield from ((spec.table, theirs), (table, ours))
+
+    def _path(self, table: str, path: str) -> Iterator[Read]:
+        link, _, name = path.rpartition(".")
+        if link and self._joins(table, link):
+            yield from self._join(table, link)
+            yield (self.loaded.tables[table].links[link].table, name)
+        elif name and not link:
+            yield (table, name)
+
+    def _measure(self, measure: Measure) -> Iterator[Read]:
+        yield from ((measure.table, name) for name in (measure.date, *measure.by) if name)
+        yield from self._condition(measure.table, measure.when or TRUE)
+
+    def _kept(self, table: str, name: str, action: Action) -> list[Read]:
+        """Return what a change reads: the old value where it is cut or may stay, and the condition's fields."""
+        if action.condition is None:
+            return [(table, name)] if action.disposition == "generalise" else []
+        return [(table, name), *self._condition(table, action.condition)]
 
     def _read(self, table: str, reads: Iterator[Read] | list[Read]) -> None:
         if table not in self.database.structure.tables:
@@ -176,39 +211,6 @@ class _Collector:
         if all(table in tables and tables[table].column(column) for table, column in (w.split(".") for w in wanted)):
             for table, columns in touched(sql, "mysql").read.items():
                 self._columns(table, *columns)
-
-
-def _condition(loaded: Map, table: str, condition: Predicate) -> Iterator[Read]:
-    yield from ((table, name) for name in fields(condition))
-    for exists in links(condition):
-        yield from _join(loaded, table, exists.link)
-        yield from _condition(loaded, loaded.tables[table].links[exists.link].table, exists.inner)
-
-
-def _join(loaded: Map, table: str, link: str) -> Iterator[Read]:
-    spec = loaded.tables[table].links[link]
-    for theirs, ours in spec.on.items():
-        yield from ((spec.table, theirs), (table, ours))
-
-
-def _path(loaded: Map, table: str, path: str) -> Iterator[Read]:
-    link, _, name = path.rpartition(".")
-    if link:
-        yield from _join(loaded, table, link)
-    if name:
-        yield (loaded.tables[table].links[link].table if link else table, name)
-
-
-def _measure(loaded: Map, measure: Measure) -> Iterator[Read]:
-    yield from ((measure.table, name) for name in (measure.date, *measure.by) if name)
-    yield from _condition(loaded, measure.table, measure.when or TRUE)
-
-
-def _kept(loaded: Map, table: str, name: str, action: Action) -> list[Read]:
-    """Return what a change reads: the old value where it is cut or may stay, and the condition's fields."""
-    if action.condition is None:
-        return [(table, name)] if action.disposition == "generalise" else []
-    return [(table, name), *_condition(loaded, table, action.condition)]
 
 
 def statements(
