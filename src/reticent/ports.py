@@ -148,6 +148,17 @@ class Journal(Protocol):
         ...
 
 
+class PermitRegister(Protocol):
+    """Where used permits are remembered: durable, atomic, shared by every process of the site."""
+
+    def take(self, serial: str, expires: datetime) -> bool:
+        """Record that a permit is used; True the first time, False ever after.
+
+        Rows may be forgotten once ``expires`` (UTC) is past.
+        """
+        ...
+
+
 class HoldBook(Protocol):
     """The legal holds in force, read by epoch at every chunk."""
 

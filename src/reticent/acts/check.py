@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from reticent.acts.gate import proof
 from reticent.acts.opening import Opened, OpenSystem, Progress, open_systems
 from reticent.errors import ReticentError
 from reticent.ledger.entries import Kind, Outcome
@@ -74,6 +75,7 @@ def check(opened: Opened, progress: Progress) -> CheckReport:
         else:
             _system(opened, system, report, progress)
     report.findings += _runs(opened)
+    _policy(opened, report)
     _ledger(opened, report)
     opened.record(
         Kind.CHECK_RUN,
@@ -145,6 +147,12 @@ def _runs(opened: Opened) -> Iterator[Finding]:
             if digest in wrong:
                 advice = f"Run {run.id} of {run.started[:10]} used a map found wrong since: {wrong[digest]}"
                 yield Finding("withdrawn map", system, run.id, 1, advice)
+
+
+def _policy(opened: Opened, report: CheckReport) -> None:
+    findings, checked = proof(opened)
+    report.findings += findings
+    report.checked += checked
 
 
 def _ledger(opened: Opened, report: CheckReport) -> None:

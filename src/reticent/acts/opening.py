@@ -21,6 +21,7 @@ from reticent.state.armings import Armings
 from reticent.state.book import Book
 from reticent.state.database import open_state
 from reticent.state.hold_book import StoredHolds
+from reticent.state.permits import StoredPermits
 from reticent.stores.sql.finder import SqlFinder
 from reticent.stores.sql.severer import SqlSeverer, steps_of
 from reticent.systems.load import kinds, load_map, shipped, withdrawn
@@ -44,6 +45,8 @@ class Opened:
 
     site: Site
     clock: Clock
+    rules: frozenset[str] = frozenset()
+    """The ids of the rules in force: with the site's own names, what a ledger entry may name."""
 
     @cached_property
     def _engine(self) -> object:
@@ -65,6 +68,11 @@ class Opened:
     def holds(self) -> StoredHolds:
         """The holds in force."""
         return StoredHolds(self._engine, self.clock)  # type: ignore[arg-type]
+
+    @cached_property
+    def permits(self) -> StoredPermits:
+        """Which permits were used."""
+        return StoredPermits(self._engine)  # type: ignore[arg-type]
 
     @property
     def origin(self) -> str:
@@ -95,7 +103,8 @@ class Opened:
         """Append one act to the ledger, once per id, and sign the new head; return index, size, root."""
         _ = self.book
         key = self.ledger_key()
-        names = {*self.site.systems, *(s for name in self.site.systems for s in _series_names(self.site.systems[name]))}
+        names = {*self.rules, *self.site.systems}
+        names |= {s for name in self.site.systems for s in _series_names(self.site.systems[name])}
         make = Log.open if self.ledger_path.exists() else Log.create
         with make(self.ledger_path, self.origin, names=names) as log:
             entry = {"kind": kind, "hour": hour(self.clock.now()), "actor": actor, **fields}

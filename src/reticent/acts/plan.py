@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from reticent import __version__
+from reticent.acts.gate import digest_in_force
 from reticent.acts.opening import Opened, OpenSystem, Progress, open_systems
 from reticent.errors import ReticentError, SystemRefused
 from reticent.model import NotLookedAt
@@ -27,7 +28,7 @@ def plan(opened: Opened, progress: Progress, only: str | None = None) -> Plan:
         if not isinstance(system, NotLookedAt):
             systems.append(system)
     made = opened.clock.now()
-    empty = Plan(opened.site.library.name, made.isoformat(), fingerprints(opened.site, systems), {}, ())
+    empty = Plan(opened.site.library.name, made.isoformat(), fingerprints(opened, systems), {}, ())
     cutoffs: dict[str, str] = {}
     not_planned: dict[str, str] = {}
     steps: list[PlannedStep] = []
@@ -46,11 +47,12 @@ def plan(opened: Opened, progress: Progress, only: str | None = None) -> Plan:
     return done
 
 
-def fingerprints(site: Site, systems: list[OpenSystem]) -> Fingerprints:
-    """Return what a plan made now would be made from."""
-    policy = json.dumps({key: length.total_seconds() for key, length in sorted(DEFAULTS.items())})
+def fingerprints(opened: Opened, systems: list[OpenSystem]) -> Fingerprints:
+    """Return what a plan made now would be made from; a policy is its retention and the bundle in force."""
+    retention = {key: length.total_seconds() for key, length in sorted(DEFAULTS.items())}
+    policy = json.dumps([retention, digest_in_force(opened)])
     return Fingerprints(
-        site=site.fingerprint(),
+        site=opened.site.fingerprint(),
         policy=hashlib.sha256(policy.encode()).hexdigest(),
         reticent=__version__,
         maps={system.name: system.loaded.digest for system in systems},
@@ -131,4 +133,4 @@ def current(opened: Opened) -> tuple[Fingerprints, dict[str, OpenSystem]]:
             systems[system.name] = system
     if not systems:
         raise SystemRefused("No system of this site can be severed.", do="Add one to reticent.toml.")
-    return fingerprints(opened.site, list(systems.values())), systems
+    return fingerprints(opened, list(systems.values())), systems
