@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from reticent.model import Disposition, RecordClass
+from reticent.model import Disposition, RecordClass, SeriesFacts
 from reticent.systems.predicates import And, Compare, IsNull, NotInLanguage, Or, Predicate, Sentinel, parse
 from reticent.systems.predicates import Field as FieldName
 from reticent.systems.predicates import Not as Negation
@@ -150,6 +150,21 @@ class Series(Strict):
             parts += (self.tied,)
         return And(parts)
 
+    def facts(self) -> SeriesFacts:
+        """Return what the acts need to know of it."""
+        held = tuple((held.reason, held.until) for held in self.held)
+        return SeriesFacts(
+            self.id,
+            self.title,
+            self.record_class,
+            self.retention_key,
+            self.purpose,
+            self.purpose_end,
+            self.sever != "nothing",
+            self.weak,
+            held,
+        )
+
     def dispositions(self) -> tuple[str, ...]:
         """Return the precise words for what severing does here."""
         if isinstance(self.sever, str):
@@ -258,6 +273,8 @@ class Measure(Strict):
     when: Condition | None = None
     date: str = ""
     by: tuple[str, ...] = ()
+    includes: tuple[str, ...] = ()
+    """Other measures of a form that this one holds and cannot tell apart."""
 
 
 class Tripwire(Strict):
