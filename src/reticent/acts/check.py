@@ -44,6 +44,15 @@ class CheckReport:
         """Whether nothing was found, something was looked at, and every system answered."""
         return self.result.promise_kept and not self.unreachable
 
+    def verdict(self) -> str:
+        """Return the answer in one sentence; a system that did not answer is never called kept."""
+        if not self.unreachable:
+            return self.result.verdict()
+        silent = ", ".join(name for name, _ in self.unreachable)
+        found = f"; {len(self.findings)} findings elsewhere" if self.findings else ""
+        places = ", ".join(dict.fromkeys(f"{place.system}: {place.place}" for place in self.not_looked_at))
+        return f"Nobody can say: {silent} could not be asked{found}; not looked at: {places}."
+
     @property
     def exit_code(self) -> int:
         """0 kept, 1 a finding, 3 a system was not reached, 5 the ledger does not verify."""
@@ -55,7 +64,7 @@ class CheckReport:
         """Return the report as JSON content."""
         return {
             "promise_kept": self.promise_kept,
-            "verdict": self.result.verdict(),
+            "verdict": self.verdict(),
             "findings": [asdict(finding) for finding in self.findings],
             "checked": self.checked,
             "not_looked_at": [asdict(place) for place in self.not_looked_at],

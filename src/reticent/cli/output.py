@@ -271,4 +271,6 @@ def show_check(report: CheckReport) -> None:
         _console().print(table)
     say(f"\n{len(report.checked)} questions were asked again by other code.")
     _list("Not looked at", [f"{n.system}: {n.place}: {n.why}" for n in report.not_looked_at])
-    say(f"\n{report.result.verdict()}", "bold")
+    for name, error in report.unreachable:
+        say(f"\n{name}: {error}")
+    say(f"\n{report.verdict()}", "bold")
