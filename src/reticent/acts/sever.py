@@ -44,6 +44,7 @@ def sever(
     opened: Opened, plan: Plan, progress: Progress, kind: Kind = Kind.SEVER_RUN, actor: Actor = Actor.OPERATOR
 ) -> RunResult:
     """Apply a plan, or go on with it. Raises NotPermitted, EvidenceBroken, and what a system raises."""
+    _ = opened.book  # makes the state folder, and refuses a clock that went back, before anything is locked
     with only_one(opened.site), ExitStack() as locks:
         run = _Run(opened, plan, progress, locks)
         run.start()
@@ -146,7 +147,8 @@ class _Run:
         book, severer = self.opened.book, self._severers[name]
         expected = int(book.fact(f"mark {name}") or 0)
         if severer.leaves_receipts and severer.mark(book.identity()) < expected:
-            book.came_back(self._run, {s.name: self.plan.cutoffs[s.name] for s in self.plan.steps if s.system == name})
+            ours = (step for step in self.plan.steps if step.system == name and step.rows)
+            book.came_back(self._run, {step.name: self.plan.cutoffs[step.name] for step in ours})
             book.set_fact(f"restored {name}", self._run)
             self.opened.record(Kind.RESTORE_SEEN, f"restore {self._run} {name}", system=name)
         if book.fact(f"restored {name}"):

@@ -50,7 +50,7 @@ def read_json(path: Path) -> Mapping[str, Any]:
     """Read a JSON document. Raises EvidenceBroken if it is none."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise EvidenceBroken("This is not a plan.", where=str(path), do="Make one with `reticent plan --out`.")

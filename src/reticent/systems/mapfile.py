@@ -173,7 +173,7 @@ class Series(Strict):
 
 
 def not_sentinel(field: str) -> Predicate:
-    """Return ``field <> :sentinel``; compilers drop it where no sentinel is set."""
+    """Return ``field <> :sentinel``: TRUE of every patron where no stand-in is set."""
     return Compare("<>", FieldName(field), Sentinel())
 
 

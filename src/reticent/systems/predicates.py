@@ -32,7 +32,8 @@ class Literal:
 
 @dataclass(frozen=True)
 class Sentinel:
-    """The system's stand-in patron; comparing with it is UNKNOWN where none is set."""
+    """The system's stand-in patron. Where none is set nobody is it: ``= :sentinel`` is FALSE of every value
+    and ``<> :sentinel`` TRUE; other comparisons, and those with NULL, are UNKNOWN."""
 
 
 Operand = Field | Literal | Sentinel

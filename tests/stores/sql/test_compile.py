@@ -43,6 +43,7 @@ MAP = Map.model_validate(
 FIT = Fit({"t": {"id": "id", "a": "a", "b": "b", "gone": None}, "u": {"k": "k", "c": "c"}}, {"t": (), "u": ()})
 VALUES = st.one_of(st.none(), st.integers(0, 2))
 Row = dict[str, Any]
+NOBODY = "nobody"
 
 
 def _fields(names: list[str]) -> st.SearchStrategy[Field]:
@@ -89,6 +90,9 @@ class World:
             case IsNull(field):
                 return row.get(field.name) is None
             case Compare(op, left, right):
+                values = [NOBODY if isinstance(s, Sentinel) else self.value(row, s) for s in (left, right)]
+                if self.sentinel is None and NOBODY in values:
+                    return {"=": False, "<>": True}.get(op) if None not in values and values[0] != values[1] else None
                 return self._compare(op, self.value(row, left), self.value(row, right))
             case In(field, values):
                 found = row.get(field.name)
