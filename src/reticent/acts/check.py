@@ -9,6 +9,7 @@ from typing import Any
 
 from reticent.acts.gate import proof
 from reticent.acts.opening import Opened, OpenSystem, Progress, open_systems
+from reticent.acts.residue import with_residue
 from reticent.errors import ReticentError
 from reticent.ledger.entries import Kind, Outcome
 from reticent.ledger.verify import verify
@@ -84,6 +85,7 @@ def check(opened: Opened, progress: Progress) -> CheckReport:
         outcome=Outcome.KEPT if report.promise_kept else Outcome.NOT_KEPT,
         systems=len(opened.site.systems),
         findings=len(report.findings),
+        residue=sum(finding.count for finding in report.findings if finding.kind == "residue"),
         not_looked_at=len(report.not_looked_at),
     )
     return report
@@ -113,6 +115,7 @@ def _system(opened: Opened, system: OpenSystem, report: CheckReport, progress: P
         totals = opened.book.totals(system.name)
         before = Before(totals, datetime.fromisoformat(recorded)) if recorded else None
         found = check_system(view, cutoffs, before, opened.book.tallies(system.name))
+        found = with_residue(opened, system, found)
     except ReticentError as error:
         _unreachable(report, system.name, error)
         return
