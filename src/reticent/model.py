@@ -197,6 +197,18 @@ class NotLookedAt:
 
 
 @dataclass(frozen=True)
+class Scanned:
+    """Where any of a whole roster was met: never whom. ``hits``: place -> values in which somebody stands.
+
+    ``places`` were looked into; ``unread`` says of which tables why not.
+    """
+
+    places: tuple[str, ...]
+    hits: Mapping[str, int]
+    unread: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Finding:
     """Something that breaks the promise, with what to do."""
 

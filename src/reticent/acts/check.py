@@ -9,7 +9,8 @@ from typing import Any
 
 from reticent.acts.gate import proof
 from reticent.acts.opening import Opened, Progress, open_systems
-from reticent.acts.systems import OpenSystem
+from reticent.acts.residue import with_residue
+from reticent.acts.systems import OpenSystem, SqlSystem
 from reticent.errors import ReticentError
 from reticent.ledger.entries import Kind, Outcome
 from reticent.ledger.verify import verify
@@ -91,6 +92,7 @@ def check(opened: Opened, progress: Progress) -> CheckReport:
         outcome=Outcome.KEPT if report.promise_kept else Outcome.NOT_KEPT,
         systems=len(opened.site.systems),
         findings=len(report.findings),
+        residue=sum(finding.count for finding in report.findings if finding.kind == "residue"),
         not_looked_at=len(report.not_looked_at),
     )
     return report
@@ -110,6 +112,8 @@ def _system(opened: Opened, system: OpenSystem, report: CheckReport, progress: P
         totals = opened.book.totals(system.name)
         before = Before(totals, datetime.fromisoformat(recorded)) if recorded else None
         found = system.check(cutoffs, before, opened.book.tallies(system.name))
+        if isinstance(system, SqlSystem):
+            found = with_residue(opened, system, found)
     except ReticentError as error:
         _unreachable(report, system.name, error)
         return

@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 
 from reticent.errors import ConfigurationError
-from reticent.systems.mapfile import Map, Series
+from reticent.systems.mapfile import Map, Roster, Series
 from reticent.systems.predicates import And, Compare, Exists, In, IsNull, Not, Or, Predicate, Sentinel, fields, links
 from reticent.tomlfile import TomlFile, check, load
 
@@ -77,6 +77,12 @@ def _check(loaded: Map, source: TomlFile) -> None:
     for index, measure in enumerate(loaded.measures):
         checker.names(measure.table, (*measure.by, *filter(None, [measure.date])), "measures", index)
         checker.predicate(measure.table, measure.when, "measures", index, "when")
+    for name, issued in (("roster", loaded.roster), ("catalogue", loaded.catalogue)):
+        if issued is not None:
+            identifiers = issued.identifiers if isinstance(issued, Roster) else (*issued.issued, issued.number)
+            checker.names(issued.table, identifiers, name)
+    if unknown := set(loaded.tells) - {field for table in loaded.tables.values() for field in table.fields}:
+        checker.fail(f'no table has a field "{min(unknown)}"', "tells")
     for index, wire in enumerate(loaded.tripwires):
         checker.names(wire.table, filter(None, [wire.sum]), "tripwires", index)
 
@@ -149,7 +155,7 @@ class _Checker:
         place: tuple[str | int, ...] = ("series", index)
         self.names(series.table, [], *place, "table")
         self.names(series.table, series.persons, *place, "persons")
-        for key in ("date", "ended", "branch"):
+        for key in ("date", "ended", "branch", "who"):
             if path := getattr(series, key):
                 self.path(series.table, path, *place, key)
         if not series.persons and series.tied is None:

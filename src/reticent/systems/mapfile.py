@@ -132,6 +132,8 @@ class Series(Strict):
     sever: Literal["delete", "nothing"] | Actions
     tally: tuple[str, ...] = ()
     order: int
+    who: str = ""
+    """The field (or ``link.field``) that says whose a row is, where ``persons`` does not; empty: rows do not say."""
     weak: str = ""
     purpose: str
     purpose_end: str
@@ -286,10 +288,34 @@ class Tripwire(Strict):
 
 
 class Elsewhere(Strict):
-    """A place the map cannot reach."""
+    """A place the map cannot reach; ``scan`` names the tables a scan for the whole roster can look into."""
 
     place: str
     why: str
+    scan: tuple[str, ...] = ()
+
+
+class Issued(Strict):
+    """Where the identifiers stand that the library issued: an order names a person or an item by one of these.
+
+    ``number`` is the field other tables refer to; of ``issued`` the first is shown.
+    """
+
+    table: str
+    number: str
+    issued: tuple[str, ...] = Field(min_length=1)
+
+
+class Roster(Issued):
+    """Whom the library knows. A scan also looks for ``personal`` fields and for ``name``'s fields side by side."""
+
+    personal: tuple[str, ...] = ()
+    name: tuple[str, ...] = ()
+
+    @property
+    def identifiers(self) -> tuple[str, ...]:
+        """Every field that tells who somebody is, the number last."""
+        return (*self.issued, *self.personal, *self.name, self.number)
 
 
 class Map(Strict):
@@ -304,6 +330,10 @@ class Map(Strict):
     settings_in: SettingsIn | None = None
     branches_in: BranchesIn | None = None
     reports_in: ReportsIn | None = None
+    roster: Roster | None = None
+    catalogue: Issued | None = None
+    tells: tuple[str, ...] = ()
+    """Names of the fields that say what a use was; of a disclosed tie these are shown, and no other field."""
     drift: Drift
     harmless: dict[str, str] = {}
     decisions: dict[str, Decision] = {}

@@ -126,11 +126,19 @@ def code(error: DBAPIError) -> int | str:
     if (state := getattr(original, "sqlstate", None)) is not None:
         return str(state)
     words = {
-        **{"locked": 1205, "busy": 1205, "disk is full": 1021, "readonly": 1290, "unable to open": 2003},
-        **{"not a database": NOT_A_DATABASE, "malformed": NOT_A_DATABASE},
+        "locked": 1205,
+        "busy": 1205,
+        "disk is full": 1021,
+        "readonly": 1290,
+        "unable to open": 2003,
+        "not a database": NOT_A_DATABASE,
+        "malformed": NOT_A_DATABASE,
         # PostgreSQL refuses a connection without a SQLSTATE, in words.
-        **{"password authentication failed": 1045, "no password supplied": 1045},
-        **{'role "': 1045, "does not exist": 1049, "pg_hba.conf": 1045},
+        "password authentication failed": 1045,
+        "no password supplied": 1045,
+        'role "': 1045,
+        "does not exist": 1049,
+        "pg_hba.conf": 1045,
     }
     return next((number for word, number in words.items() if word in str(first)), str(type(original).__name__))
 
