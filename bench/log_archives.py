@@ -70,14 +70,10 @@ def main() -> None:
     size = len(text) / _MB
     mine, theirs = best(ours, text, told.runs), best(stock, text, told.runs)
     packed, plain = ours(text), stock(text)
-    print(
-        f"compress:   {size / mine:.0f} against {size / theirs:.0f} MB per CPU-second: {theirs / mine:.1f} times"
-    )
+    print(f"compress:   {size / mine:.0f} against {size / theirs:.0f} MB per CPU-second: {theirs / mine:.1f} times")
     print(f"size:       {len(packed) / len(text):.3f} against {len(plain) / len(text):.3f} of the text")
     mine, theirs = best(ours_read, packed, told.runs), best(stock_read, plain, told.runs)
-    print(
-        f"decompress: {size / mine:.0f} against {size / theirs:.0f} MB per CPU-second: {theirs / mine:.1f} times"
-    )
+    print(f"decompress: {size / mine:.0f} against {size / theirs:.0f} MB per CPU-second: {theirs / mine:.1f} times")
 
 
 if __name__ == "__main__":

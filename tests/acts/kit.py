@@ -1,5 +1,4 @@
 """A library to sever: the sample library on SQLite or MariaDB, its reticent.toml, and the command line."""
-# ruff: noqa: DTZ011 - a library's own database keeps naive local times
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 One named test each; the list is in the project's first issue.
 """
-# ruff: noqa: DTZ005
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """Find, plan and sever the sample library: every count and every byte of the outcome by literal SQL."""
-# ruff: noqa: DTZ005 - a library's own database keeps naive local times
 
 from __future__ import annotations
 

@@ -39,9 +39,7 @@ def with_checksum(message: bytes) -> bytes:
 @pytest.mark.parametrize("name", MESSAGES)
 @pytest.mark.parametrize("key", [KEY, None])
 @pytest.mark.parametrize("tail", [True, False])
-def test_persons_and_secrets_go_and_the_checksum_is_right(
-    name: str, key: bytes | None, *, tail: bool
-) -> None:
+def test_persons_and_secrets_go_and_the_checksum_is_right(name: str, key: bytes | None, *, tail: bool) -> None:
     message = with_checksum(MESSAGES[name]) if tail else MESSAGES[name]
     found = sip2.find(message)
     assert found is not None
@@ -75,9 +73,7 @@ def test_items_of_a_patron_and_his_counts_go() -> None:
     assert b"0" * 24 in out
 
 
-@pytest.mark.parametrize(
-    "noise", [b"", b"hello", b"63", b"6300", b"11YN2026|AAx", b"2026-03-01 99 bottles AAjdoe|x"]
-)
+@pytest.mark.parametrize("noise", [b"", b"hello", b"63", b"6300", b"11YN2026|AAx", b"2026-03-01 99 bottles AAjdoe|x"])
 def test_what_is_no_message_is_not_taken_for_one(noise: bytes) -> None:
     assert sip2.find(noise) is None
 

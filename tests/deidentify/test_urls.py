@@ -80,9 +80,7 @@ def test_a_column_is_its_urls(urls: list[bytes]) -> None:
     assert POLICY.text(b"\n".join(urls)).split(b"\n") == [POLICY.treat(url) for url in urls]
 
 
-@given(
-    st.from_regex(r"[A-Za-z]{3,12}", fullmatch=True), st.from_regex(r"mark[0-9a-z%+]{1,20}", fullmatch=True)
-)
+@given(st.from_regex(r"[A-Za-z]{3,12}", fullmatch=True), st.from_regex(r"mark[0-9a-z%+]{1,20}", fullmatch=True))
 def test_the_value_of_a_key_nobody_declared_never_stays(name: str, value: str) -> None:
     known = {key for pack in load_packs(PACKS) for key in pack.keep | pack.nested}
     for sign in "?&;":

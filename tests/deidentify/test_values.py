@@ -114,10 +114,7 @@ def test_agents_become_families(agent: bytes, family: bytes) -> None:
 @given(st.binary(max_size=300))
 def test_a_shape_says_nothing(line: bytes) -> None:
     shape = measures.shape(line)
-    assert (
-        not set(shape) & set("bcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678\x1b<\n")
-        or "<" in shape
-    )
+    assert not set(shape) & set("bcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678\x1b<\n") or "<" in shape
     assert all(32 <= ord(sign) < 127 for sign in shape)
 
 
@@ -136,9 +133,7 @@ def test_a_shape_shows_no_escape_sequence_and_no_length() -> None:
         ("%s.%f", b"1700000000.123", b"1699999200.000", b"2023-11-14"),
     ],
 )
-def test_times_become_full_hours_in_the_form_they_have(
-    text: str, value: bytes, hour: bytes, day: bytes
-) -> None:
+def test_times_become_full_hours_in_the_form_they_have(text: str, value: bytes, hour: bytes, day: bytes) -> None:
     form = times.strftime_form(text)
     assert form.coarse(value) == hour
     assert form.coarse(hour) == hour

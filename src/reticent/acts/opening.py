@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
+from reticent.acts.log_system import KINDS as LOGS
+from reticent.acts.log_system import LogSystem, sources
 from reticent.acts.systems import OpenSystem, SqlSystem
 from reticent.errors import ConfigurationError, NotPermitted, ReticentError, SystemRefused
 from reticent.keyring import officers
@@ -104,7 +106,7 @@ class Opened:
         _ = self.book
         key = self.ledger_key()
         names = {*self.rules, *self.site.systems}
-        names |= {s for name in self.site.systems for s in _series_names(self.site.systems[name])}
+        names |= {s for name in self.site.systems for s in _series_names(self.site, name)}
         make = Log.open if self.ledger_path.exists() else Log.create
         with make(self.ledger_path, self.origin, names=names) as log:
             entry = {"kind": kind, "hour": hour(self.clock.now()), "actor": actor, **fields}
@@ -113,9 +115,12 @@ class Opened:
             return {"index": index, "size": log.size, "root": log.root(log.size).hex()}
 
 
-def _series_names(system: System) -> Iterator[str]:
-    if system.kind in kinds():
-        yield from (series.id for series in shipped(system.kind).series)
+def _series_names(site: Site, name: str) -> Iterator[str]:
+    kind = site.systems[name].kind
+    if kind in LOGS:
+        yield from (source.name for source in sources(site, name).sources)
+    elif kind in kinds():
+        yield from (series.id for series in shipped(kind).series)
 
 
 def open_site(file: Path, clock: Clock | None = None) -> Opened:
@@ -163,8 +168,7 @@ def open_systems(site: Site) -> Iterator[OpenSystem | NotLookedAt | tuple[str, R
             yield _declared(name, system)
             continue
         try:
-            loaded = map_of(site, name)
-            yield SqlSystem(name, loaded, site)
+            yield LogSystem(name, site) if system.kind in LOGS else SqlSystem(name, map_of(site, name), site)
         except ConfigurationError:
             raise
         except ReticentError as error:

@@ -280,6 +280,33 @@ def statistics(
     finish(answered.document(), lambda: output.show_form(answered), answered.exit_code)
 
 
+@app.command("filter")
+def filter_(
+    form: Annotated[str, typer.Option("--format", help="combined, nginx, sip2, ... or 'apache: LOGFORMAT'.")],
+) -> None:
+    """Sever a live log, from stdin to stdout, before it reaches the disk. If anything goes wrong: nothing raw."""
+    from reticent.acts.live import filter_live
+
+    raise typer.Exit(filter_live(form))
+
+
+@app.command()
+def share(
+    file: Annotated[Path, typer.Argument(help="The log.")],
+    form: Annotated[str, typer.Option("--format", help="combined, nginx, ezproxy, sip2, ...")],
+    out: Annotated[Path | None, typer.Option("--out", help="The copy; FILE.shared if not given.")] = None,
+) -> None:
+    """Write a copy of a log that is safe to send to a vendor: no account, item, title, transaction or time."""
+    from reticent.acts.live import share_copy
+    from reticent.cli.output import say
+
+    copy = out or file.with_name(file.name + ".shared")
+    shared = share_copy(file, copy, form)
+    document = {"copy": str(copy), "lines": shared.lines, "withheld": shared.withheld}
+    text = f"{shared.lines} lines written to {copy}; {shared.withheld} withheld: they do not fit the format."
+    finish(document, lambda: say(text), 0)
+
+
 def _add_groups() -> None:
     from reticent.cli import hold, ledger, policy
 

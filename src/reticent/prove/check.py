@@ -30,6 +30,12 @@ class CheckResult:
         """Whether nothing was found and something was looked at."""
         return not self.findings and bool(self.checked)
 
+    def plus(self, other: CheckResult) -> CheckResult:
+        """Return both results as one."""
+        return CheckResult(
+            self.findings + other.findings, self.checked + other.checked, self.not_looked_at + other.not_looked_at
+        )
+
     def verdict(self) -> str:
         """Return the answer in one sentence, with what was not looked at in the same sentence."""
         kept = f"Kept in the {len(self.checked)} places that were looked at"

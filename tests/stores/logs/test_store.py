@@ -7,26 +7,23 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from tests.stores.logs.independent import surviving
 from tests.stores.logs.made import ACCESS_FORMAT, made
 
-from reticent.errors import NotPermitted, SystemBusy
+from reticent.errors import SystemBusy
 from reticent.model import Receipt
-from reticent.ports import Finder, Scanner, Severer
+from reticent.ports import Finder, Severer
 from reticent.stores.logs.sources import LogSource
 from reticent.stores.logs.store import Keys, LogStore
 from reticent.stores.logs.workers import Workers, local
 
 KEY = bytes(range(32))
 BUNDLE = made()
-LATER = datetime(2026, 3, 20)  # noqa: DTZ001 - naive local time of the log
+LATER = datetime(2026, 3, 20)
 
 
 def store(folder: Path, *, alive: bool = False, workers: Workers | None = None) -> LogStore:
     sources = [
-        LogSource(
-            "access", (f"{folder}/ezproxy*.log*",), ACCESS_FORMAT, ("ezproxy", "publishers"), bundle="proxy"
-        ),
+        LogSource("access", (f"{folder}/ezproxy*.log*",), ACCESS_FORMAT, ("ezproxy", "publishers"), bundle="proxy"),
         LogSource("audit", (f"{folder}/audit/*.txt",), "tsv", bundle="proxy"),
     ]
     return LogStore("proxy", sources, folder / "receipts", Keys(KEY, KEY, lambda run: alive), workers=workers)
@@ -47,14 +44,13 @@ def test_it_is_what_the_jobs_expect(folder: Path) -> None:
     one = store(folder)
     finder: Finder = one
     severer: Severer = one
-    scanner: Scanner = one
-    assert all((finder, severer, scanner))
+    assert all((finder, severer))
 
 
 def test_a_survey_counts_lines_against_the_cutoff(folder: Path) -> None:
     survey = store(folder).survey("access", LATER)
     assert survey.due == survey.ties == BUNDLE.access.count(b"\n")
-    assert store(folder).survey("access", datetime(2026, 3, 1)).due == 0  # noqa: DTZ001
+    assert store(folder).survey("access", datetime(2026, 3, 1)).due == 0
     assert store(folder).survey("audit", LATER).due == BUNDLE.audit.count(b"\n") - 1
 
 
@@ -79,7 +75,7 @@ def test_severing_a_series_walks_its_files_once(folder: Path) -> None:
 
 def test_a_file_with_lines_inside_the_retention_waits(folder: Path) -> None:
     one = store(folder)
-    assert one.chunks(one.steps("access")[0], datetime(2026, 3, 1), "run").next(1) is None  # noqa: DTZ001
+    assert one.chunks(one.steps("access")[0], datetime(2026, 3, 1), "run").next(1) is None
 
 
 def test_a_file_that_is_open_is_busy_and_settles_to_nothing(folder: Path) -> None:
@@ -130,17 +126,3 @@ def test_a_format_that_does_not_fit_is_refused_in_the_fingerprint(folder: Path) 
     (folder / "ezproxy.log").write_bytes(BUNDLE.spu)
     assert set(store(folder).fingerprint().refused) == {"access"}
     assert store(folder).fingerprint().digest == good.digest
-
-
-def test_a_scan_takes_a_roster_and_finds_who_is_left(folder: Path) -> None:
-    one = store(folder)
-    with pytest.raises(NotPermitted, match="50"):
-        one.scan([b"p2123400000001"])
-    roster = [user.encode() for user in BUNDLE.users]
-    assert min(one.scan(roster).values()) > 0
-    for series in ("access", "audit"):
-        chunk = one.chunks(one.steps(series)[0], LATER, "run").next(1)
-        assert chunk is not None
-        one.apply(chunk, 0)
-    assert set(one.scan(roster).values()) == {0}
-    assert surviving((folder / "ezproxy.log").read_bytes(), BUNDLE.marks) == []

@@ -99,7 +99,7 @@ def rows_of(found: Door, number: int, since: datetime, before: datetime) -> dict
 
 def test_all_ties_of_the_scope_come_out_and_no_other(here: Door) -> None:
     number, card = reader(here)
-    since, before = datetime(2000, 1, 1), datetime(2100, 1, 1)  # noqa: DTZ001
+    since, before = datetime(2000, 1, 1), datetime(2100, 1, 1)
     expected = rows_of(here, number, since, before)
     assert expected.get("old_issues", 0) >= 3
     ties = here.ties(patrons=frozenset({card}))

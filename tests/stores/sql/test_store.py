@@ -1,5 +1,4 @@
 """One chunk at a time on the three kinds of server: exact, receipted, giving way, never naming a person."""
-# ruff: noqa: DTZ001 - a library's own database keeps naive local times
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """A tiny system with a map of its own: one series for every walk, on SQLite, MariaDB and PostgreSQL."""
-# ruff: noqa: DTZ001 - a library's own database keeps naive local times
 
 from __future__ import annotations
 

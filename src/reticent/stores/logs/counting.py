@@ -111,10 +111,8 @@ class LogTally:
                 self._settle_at = seconds + _HOUR
             self.newest, self._oldest = max(self.newest, seconds), min(self._oldest, seconds)
             user, session = users[i], sessions[i]
-            if user or session:
-                named = self._id(user or session)
-            else:
-                named = _mixed(self._id(hosts[i]), self._id(agents[i]))
+            known = user or session
+            named = self._id(known) if known else _mixed(self._id(hosts[i]), self._id(agents[i]))
             day, month = _written(hour.day)
             period = day if session else f"{day}T{hour.hour:02d}"
             key = self._id(session) if session else named

@@ -41,6 +41,8 @@ class FileReceipt:
     newest: float = 0.0
     done: bool = False
     changed: bool = True
+    ties: int = 0
+    """Lines that named someone before."""
 
 
 class Receipts:
@@ -70,9 +72,7 @@ class Receipts:
 
     def twin(self, text: str, path: str) -> FileReceipt | None:
         """Return the receipt of another file that held the same text: a copy, counted once already."""
-        return next(
-            (one for one in self.all() if one.text == text and one.done and path not in one.paths), None
-        )
+        return next((one for one in self.all() if one.text == text and one.done and path not in one.paths), None)
 
     def all(self) -> Iterator[FileReceipt]:
         """Return every receipt, done or not."""

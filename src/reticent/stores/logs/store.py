@@ -6,25 +6,24 @@ import glob
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reticent.errors import NotPermitted, ReticentError, SystemRefused
+from reticent.errors import ReticentError, SystemRefused
 from reticent.model import Chunk, Fingerprint, Margins, NotLookedAt, Place, Receipt, Setting, Step, Survey
 from reticent.stores.logs.archives import BROKEN, compression, reading
 from reticent.stores.logs.atrest import FileJob, Ready, check_format, commit, first_line, make_ready
 from reticent.stores.logs.formats import Kind
 from reticent.stores.logs.kernel import Columns
 from reticent.stores.logs.receipts import FileReceipt, Receipts
-from reticent.stores.logs.residue import Needles
 from reticent.stores.logs.sources import LogSource
 from reticent.stores.logs.streams import pump
 from reticent.stores.logs.workers import Workers, treat_in_parts
 
-_ROSTER = 50
+UNREADABLE: tuple[type[Exception], ...] = (OSError, *BROKEN)
 _PERSONAL = (Kind.ADDRESS, Kind.USER, Kind.SESSION)
 _NOBODY = frozenset({b"", b"-", b"0.0.0.0", b"::"})
 
@@ -71,7 +70,7 @@ class LogStore:
     ) -> None:
         self._system, self._keys = system, keys
         self._sources = {source.name: source for source in sources}
-        self._folder, self._receipts = str(receipts), Receipts(receipts)
+        self._folder, self.receipts = str(receipts), Receipts(receipts)
         self._settings, self._workers = tuple(settings), workers
         self.not_looked_at = tuple(not_looked_at)
 
@@ -96,10 +95,15 @@ class LogStore:
         plain = [Path(path) for path in found if os.path.isfile(path)]
         return sorted(plain, key=lambda path: (path.stat().st_mtime_ns, str(path)))
 
-    def survey(self, series: str, cutoff: datetime) -> Survey:
-        """Count the lines that name someone, against a cutoff (whole days, local time of the log)."""
+    def survey(self, series: str, cutoff: datetime | str) -> Survey:
+        """Count the lines that name someone, against a cutoff (whole days, local time of the log).
+
+        A file is severed whole: its lines are within retention until its newest one is past the cutoff.
+        """
         days: Counter[bytes] = Counter()
         withheld: Counter[str] = Counter()
+        due = 0
+        limit = b"" if isinstance(cutoff, str) else cutoff.strftime("%Y-%m-%d").encode()
         for path in self.files(series):
             made = self._made(path)
             if made is not None:
@@ -107,16 +111,20 @@ class LogStore:
                     withheld["pseudonyms whose key still exists"] += made.lines
                 continue
             try:
-                days.update(self._days(series, path))
-            except BROKEN:
+                here = self._days(series, path)
+            except UNREADABLE:
                 withheld["files that cannot be read"] += 1
-        limit = cutoff.strftime("%Y-%m-%d").encode()
-        due = sum(count for day, count in days.items() if day and day < limit)
+                continue
+            days.update(here)
+            due += _past(here, limit)
         undated = days.pop(b"", 0)
         if undated:
             withheld["lines without a date"] += undated
         dates = [datetime.fromisoformat(day.decode()) for day in days]
         total = sum(days.values())
+        if isinstance(cutoff, str):
+            withheld[cutoff] += total
+            total = 0
         return Survey(
             series,
             total + sum(withheld.values()),
@@ -143,21 +151,19 @@ class LogStore:
 
     def _made(self, path: Path) -> FileReceipt | None:
         with path.open("rb") as raw:
-            return self._receipts.made(hashlib.file_digest(raw, "sha256").hexdigest())
+            return self.receipts.made(hashlib.file_digest(raw, "sha256").hexdigest())
 
     def places(self) -> Sequence[Place]:
         """Return every file of every log, and files beside them that no log accounts for."""
         known = {path: name for name in self._sources for path in self.files(name)}
         out = []
         for path, name in known.items():
-            with suppress(ReticentError, *BROKEN):
+            with suppress(ReticentError, *UNREADABLE):
                 out.append(Place(str(path), self._columns(name, path), why=self._undeclared(name, path)))
         for folder in {path.parent for path in known}:
             for path in sorted(folder.iterdir()):
                 if path not in known and path.is_file() and not path.name.startswith("."):
-                    out.append(
-                        Place(str(path), mapped=False, why="a file beside the logs that no log accounts for")
-                    )
+                    out.append(Place(str(path), mapped=False, why="a file beside the logs that no log accounts for"))
         return out
 
     def _columns(self, series: str, path: Path) -> tuple[str, ...]:
@@ -181,23 +187,20 @@ class LogStore:
         paths = ", ".join(self._sources[series].paths)
         return [Step(self._system, series, paths, (how, "generalise", "aggregate"), 0, "files")]
 
-    def chunks(self, step: Step, cutoff: datetime, run: str) -> Files:
+    def chunks(self, step: Step, cutoff: datetime, run: str, first: int = 0) -> Files:
         """Walk the files whose lines are all older than ``cutoff`` (naive local time of the log)."""
-        return Files(self._due(step.series, cutoff), step, run, self._job)
+        return Files(self._due(step.series, cutoff), step, run, self._job, first)
 
-    def _due(self, series: str, cutoff: datetime) -> Iterator[Path]:
+    def _due(self, series: str, cutoff: datetime) -> Iterator[tuple[Path, int]]:
         limit = cutoff.strftime("%Y-%m-%d").encode()
         for path in self.files(series):
-            if self._made(path) is None:
-                late = datetime.fromtimestamp(path.stat().st_mtime) >= cutoff  # noqa: DTZ006 - as the cutoff is
-                if not late or max(self._days(series, path), default=limit) < limit:
-                    yield path
+            if self._made(path) is None and (ties := _past(self._days(series, path), limit)):
+                yield path, ties
 
-    def _job(self, path: Path, step: Step, run: str) -> FileJob:
+    def _job(self, path: Path, ties: int, step: Step, run: str) -> FileJob:
         source = self._sources[step.series]
-        return FileJob(
-            str(path), source, self._folder, run, step.name, self._keys.pseudonym, self._keys.tally
-        )
+        keys = self._keys
+        return FileJob(str(path), source, self._folder, run, step.name, keys.pseudonym, keys.tally, ties)
 
     def apply(self, chunk: Chunk, hold_epoch: int) -> Receipt:
         """Sever one file. Raises SystemBusy (open, growing, rotated) or SystemRefused, reason given."""
@@ -211,9 +214,7 @@ class LogStore:
         that straddle two files are counted once."""
         if self._workers is None:
             raise SystemRefused("no workers were given to this store")
-        for chunk, ready in zip(
-            chunks, self._workers.map(make_ready_job, [_job(one) for one in chunks]), strict=True
-        ):
+        for chunk, ready in zip(chunks, self._workers.map(make_ready_job, [_job(one) for one in chunks]), strict=True):
             try:
                 if isinstance(ready, ReticentError):
                     raise ready
@@ -227,40 +228,31 @@ class LogStore:
         made = self._made(path) if path.is_file() else None
         if made is None:
             return None
-        return _receipt(chunk, made if made.done else self._receipts.finish(made))
-
-    # Scanner
-
-    def scan(self, needles: Iterable[bytes]) -> Mapping[str, int]:
-        """Return file -> how often any of the needles stands in it. Raises NotPermitted under 50 of them."""
-        wanted = set(needles)
-        if len(wanted) < _ROSTER:
-            raise NotPermitted("a scan takes a whole roster: at least 50 identifiers")
-        search, out = Needles(wanted), {}
-        for name in self._sources:
-            for path in self.files(name):
-                with path.open("rb") as raw, reading(raw, compression(raw)) as text:
-                    out[str(path)] = search.scan(text)[0]
-        return out
+        return _receipt(chunk, made if made.done else self.receipts.finish(made))
 
 
 class Files:
     """The files of one step that are due, one a chunk."""
 
     def __init__(
-        self, paths: Iterator[Path], step: Step, run: str, job: Callable[[Path, Step, str], FileJob]
+        self,
+        paths: Iterator[tuple[Path, int]],
+        step: Step,
+        run: str,
+        job: Callable[[Path, int, Step, str], FileJob],
+        first: int,
     ) -> None:
-        self._paths, self._step, self._run, self._job = paths, step, run, job
-        self._number = 0
+        self._paths, self._step, self._run, self._job, self._number = paths, step, run, job, first
         self._chunk: Chunk | None = None
 
     def next(self, size: int) -> Chunk | None:
         """Return the next file; the same one until ``advance``. A file is never cut, whatever ``size``."""
         if self._chunk is None:
-            path = next(self._paths, None)
-            if path is None:
+            found = next(self._paths, None)
+            if found is None:
                 return None
-            self._chunk = Chunk(self._run, self._step, self._number, self._job(path, self._step, self._run))
+            job = self._job(*found, self._step, self._run)
+            self._chunk = Chunk(self._run, self._step, self._number, job, found[1])
         return self._chunk
 
     def advance(self) -> None:
@@ -282,7 +274,13 @@ def _job(chunk: Chunk) -> FileJob:
 
 def _receipt(chunk: Chunk, made: FileReceipt) -> Receipt:
     tally: Margins = made.tally
-    return Receipt(chunk.run, chunk.step.name, chunk.number, made.lines if made.changed else 0, tally)
+    return Receipt(chunk.run, chunk.step.name, chunk.number, made.ties if made.changed else 0, tally)
+
+
+def _past(days: Mapping[bytes, int], limit: bytes) -> int:
+    """Return the ties of a file if its newest dated line is past the cutoff, else 0."""
+    dated = {day: ties for day, ties in days.items() if day}
+    return sum(dated.values()) if dated and max(dated) < limit else 0
 
 
 def _first(path: Path) -> bytes:
