@@ -122,6 +122,8 @@ def first_statements(site: Site, system: str) -> list[str]:
     accounts = site.systems[system].accounts
     urls = [sa.make_url(getattr(accounts, account)) for account in ACCOUNTS]
     users = list(dict.fromkeys(str(url.username) for url in urls))
+    if urls[0].get_backend_name() == "sqlite":
+        return []
     if urls[0].get_backend_name() == "postgresql":
         return [f"CREATE ROLE \"{user}\" LOGIN PASSWORD 'choose one';" for user in users]
     made = [f"CREATE USER '{user}'@'%' IDENTIFIED BY 'choose one';" for user in users]
