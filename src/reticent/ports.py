@@ -7,11 +7,11 @@ for a whole roster at once, the Discloser alone answers who, and only to a permi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from reticent.model import Chunk, Fingerprint, Place, Receipt, Setting, Step, Survey
+from reticent.model import Chunk, Fingerprint, Place, Receipt, Scanned, Setting, Step, Survey
 
 
 class Clock(Protocol):
@@ -121,10 +121,16 @@ class Reader(Protocol):
 
 
 class Scanner(Protocol):
-    """Looks for a whole roster at once; cannot be used to look one person up."""
+    """Looks for a whole roster at once; cannot be used to look one person up.
 
-    def scan(self, needles: Iterable[bytes]) -> Mapping[str, int]:
-        """Return place -> hits. Raises NotPermitted under 50 distinct needles."""
+    It reads the roster itself, by a Discloser and for a permit of the gate: nobody hands it what to look for.
+    """
+
+    def scan(self, permit: object) -> Scanned:
+        """Return where anybody of the roster was met, never whom.
+
+        Raises NotPermitted for what is no roster permit, and under 50 persons that can be looked for.
+        """
         ...
 
 
@@ -136,7 +142,7 @@ class Discloser(Protocol):
         ...
 
     def roster(self, permit: object) -> Iterator[Mapping[str, str]]:
-        """Stream the identifiers the library issued."""
+        """Stream the identifiers of every patron: field -> identifier. Raises NotPermitted under 50 persons."""
         ...
 
 
@@ -145,6 +151,17 @@ class Journal(Protocol):
 
     def append(self, entry: Mapping[str, object], *, once: str) -> int:
         """Append one entry of the closed schema, once per id; return its index."""
+        ...
+
+
+class PermitRegister(Protocol):
+    """Where used permits are remembered: durable, atomic, shared by every process of the site."""
+
+    def take(self, serial: str, expires: datetime) -> bool:
+        """Record that a permit is used; True the first time, False ever after.
+
+        Rows may be forgotten once ``expires`` (UTC) is past.
+        """
         ...
 
 

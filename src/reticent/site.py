@@ -98,6 +98,8 @@ class Accounts(Strict):
     find: str = ""
     sever: str = ""
     prove: str = ""
+    roster: str = ""
+    """Optional: reads the identifiers of the map's roster and nothing else, for the scan of `check`."""
 
 
 class System(Strict):
@@ -167,7 +169,7 @@ class Site(Strict):
             system.pop("replicas")
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
-    def account(self, system: str, right: Literal["find", "sever", "prove"]) -> str:
+    def account(self, system: str, right: Literal["find", "sever", "prove", "roster"]) -> str:
         """Return the URL of an account with its password filled in; never print it."""
         url = str(getattr(self.systems[system].accounts, right))
         if not url:

@@ -281,10 +281,11 @@ def statistics(
 
 
 def _add_groups() -> None:
-    from reticent.cli import hold, ledger
+    from reticent.cli import hold, ledger, policy
 
     app.add_typer(ledger.app, name="ledger")
     app.add_typer(hold.app, name="hold")
+    app.add_typer(policy.app, name="policy")
 
 
 _INTERRUPTED = 130

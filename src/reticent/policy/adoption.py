@@ -28,6 +28,9 @@ from reticent.policy.engine import Engine, Outcome
 from reticent.policy.orders import Approval, Verify, verified
 from reticent.policy.request import Request
 
+FORMER: frozenset[str] = frozenset()
+"""Digests of the bundles that earlier releases shipped; a release that changes the shipped rules adds the last one."""
+
 
 @dataclass(frozen=True)
 class Adoption:
@@ -35,6 +38,8 @@ class Adoption:
 
     ``changes`` counts the kinds of request whose answers change, ``loosens`` tells whether any is
     newly allowed; ``vote`` is the digest of the governing body's recorded vote, empty when none.
+    ``text`` is the digest of the policy people read, ``after`` that of the adoption before this one:
+    signatures once given cannot bring an old policy back.
     """
 
     bundle: str
@@ -43,10 +48,12 @@ class Adoption:
     changes: int
     loosens: bool
     vote: str = ""
+    text: str = ""
+    after: str = ""
 
     def statement(self) -> bytes:
         """Return the text officers sign."""
-        impact = json.dumps([self.changes, self.loosens, self.vote], separators=(",", ":"))
+        impact = json.dumps([self.changes, self.loosens, self.vote, self.text, self.after], separators=(",", ":"))
         return signatures.statement(
             "adopt_policy",
             {
@@ -56,6 +63,14 @@ class Adoption:
                 "impact": hashlib.sha256(impact.encode()).hexdigest(),
             },
         )
+
+    def require_vote(self) -> None:
+        """Raise NotPermitted when something is loosened and no vote of the governing body is recorded."""
+        if self.loosens and not self.vote:
+            raise NotPermitted(
+                "The new policy allows what the old one refused, and no vote of the governing body is recorded.",
+                do="Record the vote: reticent policy sign --vote MINUTES. Then have it signed.",
+            )
 
 
 @dataclass(frozen=True)
@@ -89,21 +104,22 @@ def adopt(
     certificates.verify(certificate, bundle)
     if (adoption.bundle, adoption.certificate) != (bundle.digest, certificate.digest):
         raise EvidenceBroken("The bundle or its certificate was changed after it was put forward.", do=_AGAIN)
-    if adoption.loosens and not adoption.vote:
-        raise NotPermitted(
-            "The new policy allows what the old one refused, and no vote of the governing body is recorded.",
-            do="Record the vote (its minutes' digest) in the adoption, then have it signed.",
-        )
+    adoption.require_vote()
     signed = verified(officers, approvals, adoption.statement(), verify)
     persons = {person for person, _ in signed.slots.values()}
-    own = bundle.digest != bundles.load().digest
-    needed = 2 if adoption.changes or adoption.loosens or own else 1
+    needed = officers_needed(adoption)
     if len(persons) < needed:
         raise NotPermitted(
             f"The new policy needs the signatures of {needed} officers and has {len(persons)} that verify.",
             do="Have the officers of reticent.toml sign its statement: reticent policy sign.",
         )
     return Adopted(bundle, certificate, adoption, tuple(approvals))
+
+
+def officers_needed(adoption: Adoption) -> int:
+    """Return how many persons must sign: one for a shipped upgrade that changes no answer, else two."""
+    own = adoption.bundle != bundles.load().digest
+    return 2 if adoption.changes or adoption.loosens or own else 1
 
 
 class Archive:
@@ -113,23 +129,29 @@ class Archive:
         self._folder = folder
 
     def keep(self, adopted: Adopted) -> None:
-        """Store a bundle with its certificate; storing it again changes nothing."""
+        """Store a bundle with its certificate and signatures; adopted again, with its newer ones."""
         place = self._folder / adopted.bundle.digest
         if place.exists():
+            self._keep_adoption(place, adopted)
             return
         making = self._folder / f".{adopted.bundle.digest}.{os.getpid()}"
         for name, text in {**adopted.bundle.files, "certificate.json": adopted.certificate.text()}.items():
             path = making / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-        if adopted.adoption:
-            signed = {a.role: a.signature for a in adopted.approvals}
-            kept = {
-                "adoption": asdict(adopted.adoption),
-                "approvals": {r: _armour(s) for r, s in signed.items()},
-            }
-            (making / "adoption.json").write_text(json.dumps(kept, indent=1), encoding="utf-8")
+        self._keep_adoption(making, adopted)
         making.rename(place)
+
+    def _keep_adoption(self, place: Path, adopted: Adopted) -> None:
+        if adopted.adoption is None:
+            return
+        approvals = {a.role: _armour(a.signature) for a in adopted.approvals}
+        kept = {"adoption": asdict(adopted.adoption), "approvals": approvals}
+        texts = {"certificate.json": adopted.certificate.text(), "adoption.json": json.dumps(kept, indent=1)}
+        for name, text in texts.items():
+            making = place / f".{name}.{os.getpid()}"
+            making.write_text(text, encoding="utf-8")
+            making.rename(place / name)
 
     def load(self, digest: str, officers: Sequence[Officer], verify: Verify = signatures.verify) -> Adopted:
         """Return an adopted bundle, its certificate and every signature verified again.
@@ -137,17 +159,36 @@ class Archive:
         ``officers`` are those who were in office when it was adopted. Raises EvidenceBroken or
         NotPermitted when anything was changed since.
         """
-        bundle, place = self.bundle(digest), self._folder / digest
-        certificate = certificates.read(place / "certificate.json")
+        bundle, (adoption, approvals) = self.bundle(digest), self.adoption(digest)
+        certificate = certificates.read(self._folder / digest / "certificate.json")
+        return adopt(bundle, certificate, adoption, approvals, officers, verify)
+
+    def adoption(self, digest: str) -> tuple[Adoption, list[Approval]]:
+        """Return how a bundle was adopted, as it is kept: nothing is verified. Raises EvidenceBroken."""
         try:
-            kept = json.loads((place / "adoption.json").read_text(encoding="utf-8"))
-            adoption = Adoption(**kept["adoption"])
+            kept = json.loads((self._folder / digest / "adoption.json").read_text(encoding="utf-8"))
             approvals = [Approval(role, armour) for role, armour in kept["approvals"].items()]
+            return Adoption(**kept["adoption"]), approvals
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise EvidenceBroken(
                 "The adoption of a policy cannot be read.", where=f"policy {digest[:12]}", do=_RESTORE
             ) from error
-        return adopt(bundle, certificate, adoption, approvals, officers, verify)
+
+    def former(self, digest: str) -> Adopted:
+        """Return a bundle an earlier release shipped, which decides until officers sign the next one.
+
+        Raises NotPermitted for any other bundle: without signatures nothing else was ever in force.
+        """
+        if digest not in FORMER:
+            raise NotPermitted(
+                "The policy that was in force has no signatures, and this release ships another one.",
+                where=f"policy {digest[:12]}",
+                do="Have the shipped policy adopted: reticent policy sign.",
+            )
+        certificate = certificates.read(self._folder / digest / "certificate.json")
+        bundle = self.bundle(digest)
+        certificates.verify(certificate, bundle)
+        return Adopted(bundle, certificate)
 
     def bundle(self, digest: str) -> Bundle:
         """Return a bundle as it was. Raises EvidenceBroken when it is missing or was changed."""

@@ -23,10 +23,10 @@ from reticent.policy.bundle import Rule
 from reticent.policy.engine import Engine, Outcome
 from reticent.policy.explain import explain
 from reticent.policy.orders import Act, Approval, Order, Signed, Verify, verified
-from reticent.policy.permits import Grant, Mint, Permit, PermitRegister, Scope, Verb
+from reticent.policy.permits import Grant, Mint, Permit, Scope, Verb
 from reticent.policy.request import Attributes, Request, Value
 from reticent.policy.terms import BY_GATE, Uid
-from reticent.ports import Clock, Journal
+from reticent.ports import Clock, Journal, PermitRegister
 
 SET_BY_GATE = frozenset({"now", "year", "custodianApproval", "counselApproval"})
 ABOUT_INQUIRIES = frozenset({"release", "releaseUnderWarrant"})

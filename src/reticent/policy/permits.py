@@ -16,10 +16,10 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from reticent.errors import NotPermitted
-from reticent.ports import Clock
+from reticent.ports import Clock, PermitRegister
 
 LIFETIME = timedelta(minutes=15)
 """How long a permit may wait to be opened. A stream that was opened in time runs to its end."""
@@ -33,17 +33,6 @@ OPENS: dict[str, Verb] = {
     "readRoster": "roster",
 }
 """Which door of a Discloser each action opens. No other action is ever minted."""
-
-
-class PermitRegister(Protocol):
-    """Where used permits are remembered: durable, atomic, shared by every process of the site."""
-
-    def take(self, serial: str, expires: datetime) -> bool:
-        """Record that a permit is used; True the first time, False ever after.
-
-        Rows may be forgotten once ``expires`` (UTC) is past.
-        """
-        ...
 
 
 @dataclass(frozen=True)

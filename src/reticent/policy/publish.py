@@ -105,7 +105,7 @@ class Published:
             raise NotPermitted(
                 "The new policy keeps less than the one adopted last, and no vote is recorded: "
                 + "; ".join(self.loosenings),
-                do="Put the marked-up policy to the governing body and record its vote, then sign.",
+                do="Put the marked-up policy to the governing body, then: reticent policy sign --vote MINUTES.",
             )
 
 

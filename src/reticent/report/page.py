@@ -13,6 +13,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from reticent import __version__
+from reticent.policy.director import DirectorPage
+from reticent.policy.publish import Published
 from reticent.report import classes, figures, tables, verdict, waiting
 from reticent.report.results import Results
 from reticent.report.words import shown
@@ -52,6 +54,17 @@ def render(results: Results) -> str:
         "kept": figures.kept(results.statistics, results.made.year),
     }
     return str(_environment().get_template("report.html").render(content))
+
+
+def published_page(published: Published, *, marked: bool) -> str:
+    """Return the policy people read as HTML, or its marked-up version."""
+    return str(_environment().get_template("published.html").render(published=published, marked=marked, nonce=""))
+
+
+def promises_page(page: DirectorPage, library: str) -> str:
+    """Return the promises and "try to break it" as an HTML page of its own."""
+    style = Markup((TEMPLATES / "page.css").read_text(encoding="utf-8"))  # noqa: S704 our own file
+    return str(_environment().get_template("promises.html").render(page=page, library=library, style=style, nonce=""))
 
 
 @cache

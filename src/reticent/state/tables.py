@@ -99,3 +99,9 @@ holds = sa.Table(
     sa.Column("until", sa.String(32), nullable=False),
     sa.Column("released", sa.String(32)),
 )
+permits = sa.Table(
+    "permits",
+    metadata,
+    sa.Column("serial", sa.String(64), primary_key=True),
+    sa.Column("expires", sa.String(32), nullable=False),
+)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from reticent.model import Disposition, RecordClass
+from reticent.model import Disposition, RecordClass, SeriesFacts
 from reticent.systems.predicates import And, Compare, IsNull, NotInLanguage, Or, Predicate, Sentinel, parse
 from reticent.systems.predicates import Field as FieldName
 from reticent.systems.predicates import Not as Negation
@@ -132,6 +132,8 @@ class Series(Strict):
     sever: Literal["delete", "nothing"] | Actions
     tally: tuple[str, ...] = ()
     order: int
+    who: str = ""
+    """The field (or ``link.field``) that says whose a row is, where ``persons`` does not; empty: rows do not say."""
     weak: str = ""
     purpose: str
     purpose_end: str
@@ -150,6 +152,21 @@ class Series(Strict):
             parts += (self.tied,)
         return And(parts)
 
+    def facts(self) -> SeriesFacts:
+        """Return what the acts need to know of it."""
+        held = tuple((held.reason, held.until) for held in self.held)
+        return SeriesFacts(
+            self.id,
+            self.title,
+            self.record_class,
+            self.retention_key,
+            self.purpose,
+            self.purpose_end,
+            self.sever != "nothing",
+            self.weak,
+            held,
+        )
+
     def dispositions(self) -> tuple[str, ...]:
         """Return the precise words for what severing does here."""
         if isinstance(self.sever, str):
@@ -158,7 +175,7 @@ class Series(Strict):
 
 
 def not_sentinel(field: str) -> Predicate:
-    """Return ``field <> :sentinel``; compilers drop it where no sentinel is set."""
+    """Return ``field <> :sentinel``: TRUE of every patron where no stand-in is set."""
     return Compare("<>", FieldName(field), Sentinel())
 
 
@@ -258,6 +275,8 @@ class Measure(Strict):
     when: Condition | None = None
     date: str = ""
     by: tuple[str, ...] = ()
+    includes: tuple[str, ...] = ()
+    """Other measures of a form that this one holds and cannot tell apart."""
 
 
 class Tripwire(Strict):
@@ -269,10 +288,34 @@ class Tripwire(Strict):
 
 
 class Elsewhere(Strict):
-    """A place the map cannot reach."""
+    """A place the map cannot reach; ``scan`` names the tables a scan for the whole roster can look into."""
 
     place: str
     why: str
+    scan: tuple[str, ...] = ()
+
+
+class Issued(Strict):
+    """Where the identifiers stand that the library issued: an order names a person or an item by one of these.
+
+    ``number`` is the field other tables refer to; of ``issued`` the first is shown.
+    """
+
+    table: str
+    number: str
+    issued: tuple[str, ...] = Field(min_length=1)
+
+
+class Roster(Issued):
+    """Whom the library knows. A scan also looks for ``personal`` fields and for ``name``'s fields side by side."""
+
+    personal: tuple[str, ...] = ()
+    name: tuple[str, ...] = ()
+
+    @property
+    def identifiers(self) -> tuple[str, ...]:
+        """Every field that tells who somebody is, the number last."""
+        return (*self.issued, *self.personal, *self.name, self.number)
 
 
 class Map(Strict):
@@ -287,6 +330,10 @@ class Map(Strict):
     settings_in: SettingsIn | None = None
     branches_in: BranchesIn | None = None
     reports_in: ReportsIn | None = None
+    roster: Roster | None = None
+    catalogue: Issued | None = None
+    tells: tuple[str, ...] = ()
+    """Names of the fields that say what a use was; of a disclosed tie these are shown, and no other field."""
     drift: Drift
     harmless: dict[str, str] = {}
     decisions: dict[str, Decision] = {}

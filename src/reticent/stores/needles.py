@@ -1,0 +1,81 @@
+"""A whole roster as one opaque set of needles: tells whether anybody stands in a text, never who."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+
+import ahocorasick_rs
+
+from reticent.errors import NotPermitted
+from reticent.systems.mapfile import Roster
+
+LEAST = 50
+"""Persons who can be looked for, and distinct needles: with fewer an answer could be about one of them."""
+SHORTEST = 5
+_WORD = 8
+"""A user name that is a mere word ("gardener") must be this long: shorter ones stand in any text."""
+_ROUND = re.compile(r"\d0+")
+_GAPS = re.compile(r"[,\s]+")
+
+
+class Needles:
+    """What a whole roster leaves in a text: identifiers, addresses, full names, numbers; whole words only.
+
+    ``people`` are a Discloser's own rows. Raises NotPermitted when fewer than ``LEAST`` of them can be
+    looked for: a set filled up with people of whom nothing is known would be a question about the others.
+    """
+
+    def __init__(self, people: Iterable[Mapping[str, str]], roster: Roster) -> None:
+        words: set[str] = set()
+        persons = 0
+        for person in people:
+            found = set(_needles(person, roster))
+            persons += bool(found)
+            words |= found
+        if min(persons, len(words)) < LEAST:
+            raise NotPermitted(
+                f"Fewer than {LEAST} persons of the roster can be looked for.",
+                do="So few cannot be looked for together without looking for each.",
+            )
+        self._search = ahocorasick_rs.AhoCorasick(sorted(words))
+
+    def met(self, value: object) -> bool:
+        """Whether anybody stands in a value of a database: text, or bytes read as UTF-8."""
+        text = bytes(value).decode("utf-8", "replace") if isinstance(value, bytes | memoryview) else str(value)
+        if len(text) < SHORTEST:
+            return False
+        text = _fold(text)
+        found = self._search.find_matches_as_indexes(text, overlapping=True)
+        return any(_alone(text, start, end) for _, start, end in found)
+
+
+def _needles(person: Mapping[str, str], roster: Roster) -> Iterator[str]:
+    for field in (*roster.issued, *roster.personal, roster.number):
+        value = _fold(person.get(field, "")).strip()
+        if _telling(value):
+            yield value
+            if "@" in value:
+                yield value.replace("@", "%40")
+    parts = [_fold(person.get(field, "")).strip() for field in roster.name]
+    if len(parts) > 1 and all(len(part) > 1 for part in parts):
+        yield " ".join(parts)
+        yield " ".join([parts[-1], *parts[:-1]])
+
+
+def _telling(value: str) -> bool:
+    """Whether an identifier can be looked for: what is short, a plain word or a round number stands anywhere."""
+    if len(value) < SHORTEST or _ROUND.fullmatch(value):
+        return False
+    return len(value) >= _WORD or not value.isalpha()
+
+
+def _fold(text: str) -> str:
+    """Return text without case, with one space for every gap and for the comma of "Surname, First name"."""
+    plain = text if text.isascii() else unicodedata.normalize("NFC", text)
+    return _GAPS.sub(" ", plain.casefold())
+
+
+def _alone(text: str, start: int, end: int) -> bool:
+    return not (text[start - 1 : start].isalnum() if start else False) and not text[end : end + 1].isalnum()

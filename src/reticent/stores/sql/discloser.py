@@ -1,0 +1,302 @@
+"""The Discloser of SQL systems: the only door behind which a tie has a name. Opens for a permit of the gate.
+
+Whole tables are streamed and matched here: no identifier, item or date of a scope is ever in a
+statement, so the server's logs are the same whomever an order is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from reticent.errors import NotPermitted, SystemRefused
+from reticent.model import NotLookedAt
+from reticent.policy.permits import Grant, Scope, Verb
+from reticent.stores.needles import LEAST
+from reticent.stores.sql.compile import Column
+from reticent.stores.sql.conditions import Conditions
+from reticent.stores.sql.connect import open_engine, reading
+from reticent.stores.sql.database import Database
+from reticent.stores.sql.streams import stream
+from reticent.systems.mapfile import Issued, Roster, Series
+
+OpenPermit = Callable[[object, Verb, str], Grant]
+Row = tuple[Any, ...]
+
+
+class SqlDiscloser:
+    """Answers who, in one system, to a permit; ``url`` is entered for the occasion and never stored.
+
+    ``left_out`` tells, once a stream has ended, what the permit covers and could not be read.
+    """
+
+    def __init__(self, url: str, database: Database, open_permit: OpenPermit) -> None:
+        if database.loaded.roster is None:
+            raise SystemRefused(
+                f"The map of {database.system} does not say where its patrons' identifiers are.",
+                where=f"map {database.loaded.kind}",
+                do="Add [roster] to the map.",
+            )
+        self.system, self._database, self._roster = database.system, database, database.loaded.roster
+        self._engine, self._open = open_engine(url, database.system), open_permit
+        self.left_out: list[NotLookedAt] = []
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._engine.dispose()
+
+    @property
+    def identifiers(self) -> Roster:
+        """Which fields of the roster tell who somebody is."""
+        return self._roster
+
+    def persons(self) -> int:
+        """Count the persons of the roster; needs no permit, as it tells nothing of anybody."""
+        people = self._people(()).subquery()
+        with reading(self._engine, self.system) as connection:
+            return int(connection.execute(sa.select(sa.func.count()).select_from(people)).scalar_one())
+
+    def roster(self, permit: object) -> Iterator[Mapping[str, str]]:
+        """Stream the identifiers of every patron, field by field; whole, never of fewer than ``LEAST`` persons.
+
+        Raises NotPermitted at once, before anything is read.
+        """
+        self._open(permit, "roster", self.system)
+        if self.persons() < LEAST:
+            raise NotPermitted(
+                f"The roster of {self.system} holds fewer than {LEAST} persons.",
+                do="So few cannot be looked for together without looking for each.",
+            )
+        return self._stream_roster()
+
+    def ties(self, permit: object) -> Iterator[Mapping[str, object]]:
+        """Stream the ties inside the permit's scope.
+
+        Each is ``id``, ``system``, ``series``, ``record_class``, ``place``, ``patron`` and ``item`` (as the scope
+        names them, else as the library issued them), ``used_at`` and ``ended`` (UTC), ``open``, and ``tells``: what
+        the use was. Raises NotPermitted at once for what is no good permit; and while reading, before the first
+        tie, when an identifier of the scope names more than one patron.
+        """
+        scope = self._open(permit, "ties", self.system).scope
+        self.left_out = []
+        return self._ties(scope)
+
+    def _people(self, fields: tuple[str, ...]) -> sa.Select[Any]:
+        """Return the query of the roster: the site's own branches, without the stand-in patron."""
+        return self._numbered(self._roster, fields)
+
+    def _numbered(self, issued: Issued, fields: tuple[str, ...]) -> sa.Select[Any]:
+        compiler = self._database.compiler()
+        source = compiler.table(issued.table)
+        columns = [compiler.column(source, issued.table, name) for name in (issued.number, *fields)]
+        labelled = _labelled(columns)
+        query = sa.select(*labelled).select_from(source)
+        if issued is not self._roster:
+            return query
+        if columns[0] is not None and self._database.sentinel is not None:
+            query = query.where(columns[0] != self._database.sentinel)
+        return query if (ours := self._ours(source)) is None else query.where(ours)
+
+    def _ours(self, source: sa.FromClause) -> sa.ColumnElement[bool] | None:
+        """Return which patrons are the site's own; None where all are."""
+        branches, table = self._database.branches, self._roster.table
+        if branches is None:
+            return None
+        known = "branch" in self._database.loaded.tables[table].fields
+        column = self._database.compiler().column(source, table, "branch") if known else None
+        return sa.false() if column is None else column.in_(branches)
+
+    def _stream_roster(self) -> Iterator[Mapping[str, str]]:
+        fields = self._roster.identifiers[:-1]
+        for row in stream(self._engine, self.system, self._people(fields)):
+            found = {name: str(value).strip() for name, value in zip(fields, row[1:], strict=True) if value}
+            yield {name: value for name, value in found.items() if value} | {self._roster.number: str(row[0])}
+
+    def _ties(self, scope: Scope) -> Iterator[Mapping[str, object]]:
+        catalogue = self._database.loaded.catalogue
+        patrons = self._resolved(self._roster, scope.patrons, "patron")
+        if scope.items and catalogue is None:
+            self._leave_out("items", "the map does not say which identifiers items have")
+        items = self._resolved(catalogue, scope.items, "item") if catalogue else {}
+        if not patrons and not items:
+            return
+        everybody = self._everybody() if items else {}
+        match = _Match(patrons, items, everybody, scope.since.timestamp(), scope.before.timestamp())
+        for series in self._database.loaded.series:
+            if series.record_class.value in scope.classes and series.id not in self._database.fit.absent:
+                yield from self._series(series, match)
+
+    def _resolved(self, issued: Issued, wanted: frozenset[str], what: str) -> dict[str, str]:
+        """Return number -> the identifier of the scope that names it."""
+        if not wanted:
+            return {}
+        named: dict[str, set[str]] = {_fold(one): set() for one in wanted}
+        for number, *values in stream(self._engine, self.system, self._numbered(issued, issued.issued)):
+            for value in values:
+                if value is not None and _fold(value) in named:
+                    named[_fold(value)].add(str(number))
+        if any(len(numbers) > 1 for numbers in named.values()):
+            raise NotPermitted(
+                f"An identifier of the scope names more than one {what}; nothing was read.",
+                where=f"system {self.system}",
+                do="Name each by an identifier that is theirs alone, and have the scope approved again.",
+            )
+        if nobody := sum(not numbers for numbers in named.values()):
+            self._leave_out(f"{what}s of the scope", f"{nobody} of {len(named)} identifiers name no {what} here")
+        return {number: one for one in sorted(wanted) for number in named[_fold(one)]}
+
+    def _everybody(self) -> dict[str, str]:
+        """Return number -> first issued identifier of every patron: whom an item of the scope may lead to."""
+        rows = stream(self._engine, self.system, self._people(self._roster.issued))
+        return {str(number): next((str(v) for v in values if v), str(number)) for number, *values in rows}
+
+    def _leave_out(self, place: str, why: str) -> None:
+        self.left_out.append(NotLookedAt(self.system, place, why))
+
+    def _series(self, series: Series, match: _Match) -> Iterator[Mapping[str, object]]:
+        if why := self._unreadable(series):
+            self._leave_out(series.title, why)
+            return
+        question = _Question(self._database, series)
+        rows, undated = 0, 0
+        for row in stream(self._engine, self.system, question.query()):
+            found = question.read(row)
+            patron = match.patron(found)
+            if patron is None:
+                continue
+            if found.used_at is None:
+                undated += 1
+            elif match.since <= found.used_at < match.before:
+                rows += 1
+                item = match.items.get(found.item, found.item) if found.item else None
+                yield {
+                    "id": f"{self.system}/{series.id}/{rows}",
+                    "system": self.system,
+                    "series": series.id,
+                    "record_class": series.record_class.value,
+                    "place": series.table,
+                    "patron": patron,
+                    "item": item,
+                    "used_at": datetime.fromtimestamp(found.used_at, UTC),
+                    "ended": None if found.ended is None else datetime.fromtimestamp(found.ended, UTC),
+                    "open": found.open,
+                    "tells": found.tells,
+                }
+        if undated:
+            self._leave_out(series.title, "some of its rows have no date that can be read, so none inside the scope")
+
+    def _unreadable(self, series: Series) -> str:
+        if series.id in self._database.fit.refused:
+            return f"not touched here: {self._database.fit.refused[series.id]}"
+        if not series.persons and not series.who:
+            return "its rows do not say for certain whose they are"
+        return "" if series.date or series.ended else "its rows carry no date"
+
+
+@dataclass(frozen=True)
+class _Found:
+    """One row as far as the scope needs it; times in seconds since 1970, UTC."""
+
+    numbers: tuple[str, ...]
+    item: str
+    used_at: float | None
+    ended: float | None
+    open: bool
+    tells: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Match:
+    """A scope resolved to this system's own numbers."""
+
+    patrons: Mapping[str, str]
+    items: Mapping[str, str]
+    everybody: Mapping[str, str]
+    since: float
+    before: float
+
+    def patron(self, found: _Found) -> str | None:
+        """Return whose the row is, if it is inside as to patron or item."""
+        for number in found.numbers:
+            if number in self.patrons:
+                return self.patrons[number]
+        if found.item not in self.items:
+            return None
+        return next((self.everybody[number] for number in found.numbers if number in self.everybody), None)
+
+
+class _Question:
+    """The one query of a series, the same for every scope, and how its rows are read."""
+
+    def __init__(self, database: Database, series: Series) -> None:
+        self._database, self._series = database, series
+        self._conditions = Conditions(database, series)
+        fields = database.loaded.tables[series.table].fields
+        roster = database.loaded.roster
+        own = roster.identifiers if isinstance(roster, Roster) and series.table == roster.table else ()
+        self._who = series.persons or (series.who,)
+        self._item = ("item",) if "item" in fields else ()
+        self._tells = tuple(name for name in (*database.loaded.tells, *own) if name in fields)
+
+    def query(self) -> sa.Select[Any]:
+        """Return the query: every tie of the series that is the site's own."""
+        conditions, series = self._conditions, self._series
+        compiler, source = conditions.compiler, conditions.source
+        living = [compiler.holds(source, series.table, condition) for condition in series.open.values()]
+        living += [compiler.fails(source, series.table, series.over)] if series.over is not None else []
+        wanted = [
+            self._epoch(conditions.date),
+            self._epoch(conditions.ended),
+            sa.case((sa.or_(sa.false(), *living), 1)),
+        ]
+        paths = (*self._who, *self._item, *self._tells)
+        labelled = _labelled([*wanted, *(compiler.path(source, series.table, path) for path in paths)])
+        where = [conditions.tied]
+        if conditions.scope is not None:
+            where.append(compiler.holds(source, series.table, conditions.scope))
+        return sa.select(*labelled).select_from(source).where(*where)
+
+    def read(self, row: Row) -> _Found:
+        """Read one row of the query."""
+        used_at, ended, is_open, *rest = row
+        who, rest = rest[: len(self._who)], rest[len(self._who) :]
+        item, tells = rest[: len(self._item)], rest[len(self._item) :]
+        told = {name: str(value) for name, value in zip(self._tells, tells, strict=True) if value is not None}
+        return _Found(
+            tuple(str(number) for number in who if number is not None),
+            str(item[0]) if item and item[0] is not None else "",
+            None if used_at is None else float(used_at),
+            None if ended is None else float(ended),
+            bool(is_open),
+            told,
+        )
+
+    def _epoch(self, moment: Column | None) -> Column:
+        """Return a local moment as seconds since 1970 by the database's own time zone; NULL if it is none."""
+        if moment is None:
+            return sa.null()
+        if self._database.dialect == "sqlite":
+            return sa.cast(sa.func.strftime("%s", moment, "utc"), sa.Integer)
+        if self._database.dialect == "postgresql":
+            local = sa.func.timezone(sa.func.current_setting("TimeZone"), sa.cast(moment, sa.DateTime()))
+            return sa.func.date_part("epoch", local)
+        # 0 is what the server makes of 0000-00-00.
+        return sa.func.nullif(sa.func.unix_timestamp(moment), 0)
+
+
+def _fold(value: object) -> str:
+    """Return the form under which two identifiers are the same: none differ by case or outer spaces only."""
+    return str(value).strip().casefold()
+
+
+def _labelled(columns: Sequence[Column | None]) -> list[sa.Label[Any]]:
+    """Return columns under names of their own; NULL for what this release does not have."""
+    found: list[sa.Label[Any]] = []
+    for index, column in enumerate(columns):
+        known: Column = sa.null() if column is None else column
+        found.append(known.label(f"f{index}"))
+    return found

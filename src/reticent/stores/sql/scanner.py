@@ -1,0 +1,78 @@
+"""The Scanner of SQL systems: streams every text and looks, here, for the whole roster at once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import sqlalchemy as sa
+
+from reticent.errors import SystemRefused
+from reticent.model import Scanned
+from reticent.stores.needles import Needles
+from reticent.stores.sql.connect import open_engine, reading
+from reticent.stores.sql.database import Database
+from reticent.stores.sql.discloser import SqlDiscloser
+from reticent.stores.sql.streams import stream
+from reticent.systems.structure import TableInfo, family
+
+_NO_TEXT = ("whole", "number", "when")
+
+
+class SqlScanner:
+    """Looks through one system by an account that may read texts; whom it looks for it reads by the Discloser.
+
+    ``tables``: only these; None for every table there is, mapped or not.
+    """
+
+    def __init__(
+        self, url: str, database: Database, discloser: SqlDiscloser, tables: Collection[str] | None = None
+    ) -> None:
+        self.system, self._database, self._discloser = database.system, database, discloser
+        self._engine = open_engine(url, database.system)
+        self._only = tables
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._engine.dispose()
+
+    def scan(self, permit: object) -> Scanned:
+        """Return where anybody of the roster was met; see ``ports.Scanner``. Views are not looked into."""
+        needles = Needles(self._discloser.roster(permit), self._discloser.identifiers)
+        places: list[str] = []
+        hits: dict[str, int] = {}
+        unread: dict[str, str] = {}
+        for table in self._tables():
+            columns = [column.name for column in table.columns.values() if family(column.type) not in _NO_TEXT]
+            if not columns:
+                continue
+            try:
+                found = self._look(table, columns, needles)
+            except SystemRefused as refused:
+                unread[table.name] = refused.on_one_line()
+                continue
+            places += found
+            hits |= {place: met for place, met in found.items() if met}
+        return Scanned(tuple(places), hits, unread)
+
+    def _tables(self) -> Iterator[TableInfo]:
+        with reading(self._engine, self.system) as connection:
+            views = set(sa.inspect(connection).get_view_names())
+        for name, table in sorted(self._database.structure.tables.items()):
+            if name not in views and (self._only is None or name in self._only):
+                yield table
+
+    def _look(self, table: TableInfo, columns: list[str], needles: Needles) -> dict[str, int]:
+        source = sa.table(table.name, *(sa.column(name) for name in columns))
+        texts: list[sa.ColumnElement[Any]] = [self._text(source.c[name], table.columns[name].type) for name in columns]
+        query: sa.Select[Any] = sa.select(*texts)
+        met = dict.fromkeys((f"{table.name}.{name}" for name in columns), 0)
+        for row in stream(self._engine, self.system, query):
+            for place, value in zip(met, row, strict=True):
+                if value is not None and needles.met(value):
+                    met[place] += 1
+        return met
+
+    def _text(self, column: sa.ColumnElement[Any], kind: str) -> sa.ColumnElement[Any]:
+        """Return a column as its server gives it; a type nobody knows (json, uuid, inet) as text."""
+        return column if family(kind) or self._database.dialect == "sqlite" else sa.cast(column, sa.Text())
