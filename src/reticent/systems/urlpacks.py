@@ -21,9 +21,7 @@ def load_pack(name: str) -> UrlPack:
     raw = _read("urls", name, PACKS)
     unknown = sorted(set(raw) - _KEYS)
     if unknown:
-        raise ConfigurationError(
-            f"unknown key {unknown[0]!r} in a URL pack", where=f"systems/urls/{name}.toml"
-        )
+        raise ConfigurationError(f"unknown key {unknown[0]!r} in a URL pack", where=f"systems/urls/{name}.toml")
     return UrlPack(
         name=name,
         keep=frozenset(_texts(raw, "keep")),
@@ -71,16 +69,12 @@ def _rule(raw: Mapping[str, str], pack: str) -> CountRule:
     try:
         re.compile(raw["match"])
     except (re.error, KeyError):
-        raise ConfigurationError(
-            "a count rule has no valid pattern", where=f"systems/urls/{pack}.toml"
-        ) from None
+        raise ConfigurationError("a count rule has no valid pattern", where=f"systems/urls/{pack}.toml") from None
     if re.search(r"\[\^(?![^\]]*\\n)", raw["match"]):
         raise ConfigurationError(
             "a count rule may run over the end of a line: put \\n into every [^...]",
             where=f"systems/urls/{pack}.toml",
         )
     if raw.get("metric") not in METRICS:
-        raise ConfigurationError(
-            f"a metric is one of {', '.join(METRICS)}", where=f"systems/urls/{pack}.toml"
-        )
+        raise ConfigurationError(f"a metric is one of {', '.join(METRICS)}", where=f"systems/urls/{pack}.toml")
     return CountRule(raw["metric"], raw["match"].encode())

@@ -276,9 +276,7 @@ KILLS = [pytest.param(6, id="6"), pytest.param(150, id="150", marks=pytest.mark.
 
 
 @pytest.mark.parametrize("kills", KILLS)
-def test_a_kill_at_any_moment_leaves_the_old_file_or_the_new_and_one_count(
-    tmp_path: Path, kills: int
-) -> None:
+def test_a_kill_at_any_moment_leaves_the_old_file_or_the_new_and_one_count(tmp_path: Path, kills: int) -> None:
     text = made(1500).access
     marks = made(1500).marks[:200]
     for n in range(kills):
@@ -328,9 +326,7 @@ def test_a_stop_between_any_two_steps_is_finished_by_the_next_run(
 
 
 def test_an_account_in_a_path_is_found_and_taken_out_in_a_second_pass(tmp_path: Path) -> None:
-    line = (
-        '10.1.2.{n} - user{n}777 [01/Mar/2026:10:11:12 +0000] "GET /folder/user{n}777/list HTTP/1.1" 200 5\n'
-    )
+    line = '10.1.2.{n} - user{n}777 [01/Mar/2026:10:11:12 +0000] "GET /folder/user{n}777/list HTTP/1.1" 200 5\n'
     path = log(tmp_path, "".join(line.format(n=n) for n in range(40)).encode(), "a.log")
     source = LogSource("access", (), "common")
     receipt = sever_file(job(path, source))

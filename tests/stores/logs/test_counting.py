@@ -51,11 +51,7 @@ def tally(lines: list[str]) -> LogTally:
 
 
 def total(counts: LogTally, metric: str) -> int:
-    return sum(
-        sum(cells.values())
-        for name, cells in counts.margins().items()
-        if name.startswith(metric + "|platform")
-    )
+    return sum(sum(cells.values()) for name, cells in counts.margins().items() if name.startswith(metric + "|platform"))
 
 
 @pytest.mark.parametrize(
@@ -137,9 +133,7 @@ events = st.lists(
 
 @settings(max_examples=150, deadline=None)
 @given(events, st.data())
-def test_a_log_cut_anywhere_gives_the_same_counts(
-    steps: list[tuple[int, str, str]], data: st.DataObject
-) -> None:
+def test_a_log_cut_anywhere_gives_the_same_counts(steps: list[tuple[int, str, str]], data: st.DataObject) -> None:
     second, lines = 3_000, []
     for step, url, who in steps:
         second += step
@@ -148,10 +142,7 @@ def test_a_log_cut_anywhere_gives_the_same_counts(
     parts = [lines[a:b] for a, b in zip([0, *cuts], [*cuts, len(lines)], strict=True)]
     whole = {name: dict(cells) for name, cells in tally(lines).margins().items()}
     assert _margins(parts) == whole, "ranges of one file"
-    chained = {
-        name: {v: n for v, n in cells.items() if n}
-        for name, cells in _chained([p for p in parts if p]).items()
-    }
+    chained = {name: {v: n for v, n in cells.items() if n} for name, cells in _chained([p for p in parts if p]).items()}
     assert {n: c for n, c in chained.items() if c} == whole, "one file after the other"
 
 
@@ -165,9 +156,7 @@ def test_a_session_that_straddles_two_files_counts_once(tmp_path: Path) -> None:
         total += sum(receipt.tally.get("sessions|group|2026-03", {}).values())
     assert total == 1
     receipts = Receipts(tmp_path / "r")
-    clicks = sum(
-        sum(one.tally.get("total_item_requests|platform|2026-03", {}).values()) for one in receipts.all()
-    )
+    clicks = sum(sum(one.tally.get("total_item_requests|platform|2026-03", {}).values()) for one in receipts.all())
     assert clicks == 2, "3000, 3010, 3020 are one chain of double clicks over the cut; 3500 is another"
     receipts.forget(4e9)
     assert all(one.carry is None for one in receipts.all()), "what ties sessions to files goes with the key"
@@ -187,9 +176,7 @@ def test_sessions_and_items_of_past_days_do_not_fill_memory_and_count_the_same()
 def test_every_line_that_parsed_was_seen_and_no_margin_names_anyone() -> None:
     bundle = made()
     counts = LogTally(RULES, KEY)
-    kernel = Kernel(
-        parse_format("ezproxy", ACCESS_FORMAT.removeprefix("ezproxy: ")), treatments((), KEY), watch=counts
-    )
+    kernel = Kernel(parse_format("ezproxy", ACCESS_FORMAT.removeprefix("ezproxy: ")), treatments((), KEY), watch=counts)
     kernel.treat(bundle.access + b"noise\n", 0)
     assert counts.lines == kernel.outcome.lines - kernel.outcome.withheld
     assert surviving(repr(counts.margins()).encode(), bundle.marks) == []

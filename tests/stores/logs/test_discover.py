@@ -59,9 +59,7 @@ def test_nginx_logs_and_formats_are_found(tmp_path: Path) -> None:
 
 
 def test_the_ezproxy_bundle_and_its_telling_settings_are_found(tmp_path: Path) -> None:
-    (tmp_path / "more.txt").write_text(
-        "LogSPU -strftime spu%Y%m%d.log %{%Y-%m-%d}t\\t%h\\t%U\nAuditPurge 720\n"
-    )
+    (tmp_path / "more.txt").write_text("LogSPU -strftime spu%Y%m%d.log %{%Y-%m-%d}t\\t%h\\t%U\nAuditPurge 720\n")
     conf = tmp_path / "config.txt"
     conf.write_text(
         'LogFormat %h %{ezproxy-session}i %u %t "%r" %s %b\nLogFile -strftime ezp%Y%m.log\nOption LogUser\nAudit Most\nIncludeFile more.txt\n# LogFile x\n'
@@ -72,9 +70,7 @@ def test_the_ezproxy_bundle_and_its_telling_settings_are_found(tmp_path: Path) -
     ]  # fmt: skip
     assert {one.bundle for one in found.sources} == {"proxy"}
     assert {one.name: one.value for one in found.settings} == {"AuditPurge": "720", "Option LogUser": "on"}
-    assert all(
-        isinstance(one, LogSource) and (one.format == "tsv" or one.compiled()) for one in found.sources
-    )
+    assert all(isinstance(one, LogSource) and (one.format == "tsv" or one.compiled()) for one in found.sources)
 
 
 def test_a_configuration_that_cannot_be_read_is_said(tmp_path: Path) -> None:

@@ -137,9 +137,7 @@ def test_offsets_of_withheld_lines_are_exact() -> None:
 def test_a_line_that_cannot_be_read_is_replaced_by_a_marked_line_of_the_same_format() -> None:
     out, _ = severed(GOOD + b"\nnoise of jdoe\n" + GOOD + b"\n")
     lines = out.split(b"\n")
-    assert lines[1] == (
-        b'0.0.0.0 - - [01/Jan/1970:00:00:00 +0000] "GET /reticent-withheld HTTP/1.0" 000 0 "-" "-"'
-    )
+    assert lines[1] == (b'0.0.0.0 - - [01/Jan/1970:00:00:00 +0000] "GET /reticent-withheld HTTP/1.0" 000 0 "-" "-"')
 
 
 def test_a_request_that_is_no_request_is_emptied_and_its_line_kept() -> None:
@@ -200,8 +198,7 @@ def test_ever_new_values_do_not_fill_memory(monkeypatch: pytest.MonkeyPatch) -> 
     try:
         for n in range(24):
             text = b"".join(
-                GOOD.replace(b"203.0.113.9", b"2001:470::%x:%x" % (n, i)).replace(b"jdoe", b"u%d-%d" % (n, i))
-                + b"\n"
+                GOOD.replace(b"203.0.113.9", b"2001:470::%x:%x" % (n, i)).replace(b"jdoe", b"u%d-%d" % (n, i)) + b"\n"
                 for i in range(500)
             )
             kernel.treat(text, 0)
@@ -284,8 +281,6 @@ def test_a_log_of_many_days_out_of_order_is_treated_the_same_as_in_order() -> No
     lines = [GOOD.replace(b"01/Mar", b"%02d/Mar" % (1 + i % 9)) for i in range(300)]
     random.Random(1).shuffle(lines)
     out = severed(b"\n".join(lines) + b"\n")[0].split(b"\n")
-    by_day = itertools.groupby(
-        sorted(zip((line[20:40] for line in lines), out, strict=False)), key=lambda x: x[0][-3:]
-    )
+    by_day = itertools.groupby(sorted(zip((line[20:40] for line in lines), out, strict=False)), key=lambda x: x[0][-3:])
     assert sum(1 for _ in by_day) >= 1
     assert len({line.split(b" ")[2] for line in out if line}) == 9

@@ -40,9 +40,7 @@ def test_ties_go_and_a_second_run_changes_nothing(name: str) -> None:
 @settings(max_examples=80, deadline=None)
 @given(
     data=st.lists(
-        st.one_of(
-            st.binary(max_size=60), st.sampled_from([b'{"a":', b'{"user":"jdoe"}', b"\tUser-Name = jdoe"])
-        ),
+        st.one_of(st.binary(max_size=60), st.sampled_from([b'{"a":', b'{"user":"jdoe"}', b"\tUser-Name = jdoe"])),
         max_size=10,
     )
 )
@@ -56,11 +54,7 @@ def test_noise_is_withheld_line_by_line(name: str, data: list[bytes]) -> None:
 
 
 json_values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=12),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=12),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(st.sampled_from(["user", "url", "x", "status", "time"]), inner, max_size=3)

@@ -66,9 +66,7 @@ def severed(folder: Path, bundle: Made, key: bytes | None) -> dict[str, bytes]:
     for name, text in (("access", bundle.access), ("spu", bundle.spu), ("audit", bundle.audit)):
         path = folder / f"{name}.log"
         path.write_bytes(text)
-        sever_file(
-            FileJob(str(path), SOURCES[name], str(folder / "r"), "run", f"proxy/{name}", key, bytes(32))
-        )
+        sever_file(FileJob(str(path), SOURCES[name], str(folder / "r"), "run", f"proxy/{name}", key, bytes(32)))
         out[name] = path.read_bytes()
     return out
 

@@ -59,9 +59,7 @@ def until(true: Callable[[], bool]) -> None:
 def ask(port: int) -> None:
     try:
         urllib.request.urlopen(
-            urllib.request.Request(
-                f"http://127.0.0.1:{port}{REQUEST}", headers={"User-Agent": "plantedagent"}
-            ),
+            urllib.request.Request(f"http://127.0.0.1:{port}{REQUEST}", headers={"User-Agent": "plantedagent"}),
             timeout=5,
         ).close()
     except urllib.error.HTTPError as error:
@@ -98,9 +96,7 @@ MODULES = Path("/usr/lib/apache2/modules")
 def test_apache_with_the_guides_configuration_writes_severed_lines_only(tmp_path: Path) -> None:
     port, log = free_port(), tmp_path / "access.log"
     (block,) = blocks("logs-apache.md", "apache")
-    block = block.replace("/usr/bin/reticent", str(shim(tmp_path))).replace(
-        "/var/log/apache2/access.log", str(log)
-    )
+    block = block.replace("/usr/bin/reticent", str(shim(tmp_path))).replace("/var/log/apache2/access.log", str(log))
     modules = "\n".join(
         f"LoadModule {name}_module {MODULES}/mod_{name}.so"
         for name in ("mpm_event", "authz_core")

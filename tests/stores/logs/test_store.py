@@ -24,9 +24,7 @@ LATER = datetime(2026, 3, 20)  # noqa: DTZ001 - naive local time of the log
 
 def store(folder: Path, *, alive: bool = False, workers: Workers | None = None) -> LogStore:
     sources = [
-        LogSource(
-            "access", (f"{folder}/ezproxy*.log*",), ACCESS_FORMAT, ("ezproxy", "publishers"), bundle="proxy"
-        ),
+        LogSource("access", (f"{folder}/ezproxy*.log*",), ACCESS_FORMAT, ("ezproxy", "publishers"), bundle="proxy"),
         LogSource("audit", (f"{folder}/audit/*.txt",), "tsv", bundle="proxy"),
     ]
     return LogStore("proxy", sources, folder / "receipts", Keys(KEY, KEY, lambda run: alive), workers=workers)

@@ -140,9 +140,7 @@ def _named_troubles(path: Path) -> Iterator[None]:
         yield
     except BROKEN as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise SystemRefused(
-                "the disk is full", where=str(path.parent), do="make room and run again"
-            ) from None
+            raise SystemRefused("the disk is full", where=str(path.parent), do="make room and run again") from None
         raise SystemRefused(
             "this file is damaged or cut short", where=str(path), do="restore it, or leave it as it is"
         ) from None
@@ -168,9 +166,7 @@ def _treated(job: FileJob, raw: IO[bytes], kind: str, out: IO[bytes], treat: Tre
     )
 
 
-def treat_here(
-    job: FileJob, raw: IO[bytes], kind: str, out: IO[bytes], known: re.Pattern[bytes] | None
-) -> Treated:
+def treat_here(job: FileJob, raw: IO[bytes], kind: str, out: IO[bytes], known: re.Pattern[bytes] | None) -> Treated:
     """Treat the whole text of a file in this process."""
     tally = tally_of(job)
     first = first_line(raw, kind)
@@ -198,9 +194,7 @@ def first_line(raw: IO[bytes], kind: str) -> bytes:
     return line
 
 
-def _prove(
-    job: FileJob, out: IO[bytes], kind: str, done: Treated, known: re.Pattern[bytes] | None
-) -> set[bytes]:
+def _prove(job: FileJob, out: IO[bytes], kind: str, done: Treated, known: re.Pattern[bytes] | None) -> set[bytes]:
     """Read the new file again: every line must parse, stay as it is when treated again, and name nobody.
 
     Returns the accounts of this file that were met in it.
@@ -230,9 +224,7 @@ def _receipt(job: FileJob, receipts: Receipts, ready: Ready, done: Treated) -> F
     """Build the receipt; of a second file with the same content the counts are not taken again."""
     earlier, previous = receipts.of(ready.before), receipts.last(job.step)
     twin = receipts.twin(done.pumped.before, job.path)
-    tally, carry = (
-        (earlier.tally, earlier.carry) if twin and earlier and twin.before == earlier.before else ({}, None)
-    )
+    tally, carry = (earlier.tally, earlier.carry) if twin and earlier and twin.before == earlier.before else ({}, None)
     if done.tally is not None and twin is None and ready.after != ready.before:
         if previous is not None and previous.carry is not None and previous.before != ready.before:
             done.tally.follow(previous.carry)

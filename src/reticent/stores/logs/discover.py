@@ -32,18 +32,14 @@ def with_siblings(path: str) -> str:
     return re.sub(r"\*+", "*", _STRFTIME.sub("*", path) + "*")
 
 
-def discover(
-    kind: str, config: Path, *, system: str, variables: Mapping[str, str] | None = None
-) -> Discovered:
+def discover(kind: str, config: Path, *, system: str, variables: Mapping[str, str] | None = None) -> Discovered:
     """Read a server's configuration. ``kind`` is apache, nginx or ezproxy; ``variables`` fill ``${NAME}``.
 
     Raises ConfigurationError if the file cannot be read or ``kind`` is unknown.
     """
     readers = {"apache": _apache, "nginx": _nginx, "ezproxy": _ezproxy}
     if kind not in readers:
-        raise ConfigurationError(
-            f"{kind!r} is not a server whose configuration can be read", where=str(config)
-        )
+        raise ConfigurationError(f"{kind!r} is not a server whose configuration can be read", where=str(config))
     return readers[kind](config, system, dict(variables or {}))
 
 
@@ -51,15 +47,11 @@ def _text(path: Path) -> str:
     try:
         return path.read_text("utf-8", "replace")
     except OSError:
-        raise ConfigurationError(
-            "this configuration cannot be read", where=str(path), do="check the path"
-        ) from None
+        raise ConfigurationError("this configuration cannot be read", where=str(path), do="check the path") from None
 
 
 def _source(system: str, name: str, path: str, form: str, packs: tuple[str, ...], number: int) -> LogSource:
-    return LogSource(
-        f"{name}-{number}" if number else name, (with_siblings(path),), form, packs, bundle=system
-    )
+    return LogSource(f"{name}-{number}" if number else name, (with_siblings(path),), form, packs, bundle=system)
 
 
 # --- Apache ---------------------------------------------------------------------------------
@@ -91,9 +83,7 @@ def _apache(config: Path, system: str, variables: dict[str, str]) -> Discovered:
         elif name == "errorlog" and rest:
             _apache_log(found, system, rest[0], "apache-error", root)
         elif name in ("forensiclog", "errorlogformat", "dumpioinput", "logiotrackttfb") and rest:
-            found.not_looked_at.append(
-                NotLookedAt(system, words[0], "this directive writes records of another kind")
-            )
+            found.not_looked_at.append(NotLookedAt(system, words[0], "this directive writes records of another kind"))
     return found
 
 
@@ -162,16 +152,10 @@ def _nginx(config: Path, system: str, variables: dict[str, str]) -> Discovered:
         if words[0] == "log_format" and len(words) > 2:
             formats[words[1]] = "".join(word for word in words[2:] if not word.startswith("escape="))
     for words in statements:
-        if (
-            words[0] not in ("access_log", "error_log")
-            or len(words) < 2
-            or words[1] in ("off", "stderr", "/dev/null")
-        ):
+        if words[0] not in ("access_log", "error_log") or len(words) < 2 or words[1] in ("off", "stderr", "/dev/null"):
             continue
         if words[1].startswith(("syslog:", "memory:")):
-            found.not_looked_at.append(
-                NotLookedAt(system, words[1].split(",")[0], "this log leaves the machine")
-            )
+            found.not_looked_at.append(NotLookedAt(system, words[1].split(",")[0], "this log leaves the machine"))
             continue
         plain = next((one for one in words[2:] if "=" not in one), "combined")
         form = "nginx-error" if words[0] == "error_log" else "nginx: " + formats.get(plain, plain)
@@ -181,9 +165,7 @@ def _nginx(config: Path, system: str, variables: dict[str, str]) -> Discovered:
         if all((one.paths, one.format) != (source.paths, source.format) for one in found.sources):
             found.sources.append(source)
         if words[0] == "error_log" and "debug" in words[2:]:
-            found.settings.append(
-                Setting(system, "error_log", "debug", "debug logs hold whole requests", "use warn")
-            )
+            found.settings.append(Setting(system, "error_log", "debug", "debug logs hold whole requests", "use warn"))
     return found
 
 
@@ -228,9 +210,7 @@ def _ezproxy(config: Path, system: str, variables: dict[str, str]) -> Discovered
     folder = config.parent
     found.sources.append(_source(system, "access", str(folder / logfile), f"ezproxy: {form}", _PROXY, 0))
     for number, (path, spu_form) in enumerate(spu):
-        found.sources.append(
-            _source(system, "spu", str(folder / path), f"ezproxy: {spu_form}", _PROXY, number)
-        )
+        found.sources.append(_source(system, "spu", str(folder / path), f"ezproxy: {spu_form}", _PROXY, number))
     if audit or (folder / "audit").is_dir():
         found.sources.append(LogSource("audit", (str(folder / "audit" / "*.txt*"),), "tsv", bundle=system))
     found.not_looked_at.append(

@@ -38,9 +38,7 @@ def opened(path: Path) -> tuple[IO[bytes], State]:
             raise SystemRefused(
                 "this is a symbolic link", where=str(path), do="name the file it points to instead"
             ) from None
-        raise SystemRefused(
-            "this file cannot be read", where=str(path), do="give the account the right"
-        ) from None
+        raise SystemRefused("this file cannot be read", where=str(path), do="give the account the right") from None
     raw = os.fdopen(handle, "rb")
     meta = os.fstat(handle)
     try:
@@ -67,9 +65,7 @@ def _allowed(path: Path, handle: int, meta: os.stat_result) -> None:
             do="give the account the right to write",
         )
     if shutil.disk_usage(path.parent).free < meta.st_size + _SPARE:
-        raise SystemRefused(
-            "there is no room for a second copy of this file", where=str(path.parent), do="make room"
-        )
+        raise SystemRefused("there is no room for a second copy of this file", where=str(path.parent), do="make room")
     if written_by_others(handle, meta):
         raise SystemBusy(
             "another program has this file open for writing",

@@ -105,9 +105,7 @@ def parse_format(dialect: str, text: str, declared: Mapping[str, str] | None = N
     directives a type (``{"%{X-Campus}i": "safe"}``). Raises ConfigurationError naming the directive.
     """
     if dialect not in _DIALECTS:
-        raise ConfigurationError(
-            f"{dialect!r} is not a log dialect", do=f"use one of {', '.join(sorted(_DIALECTS))}"
-        )
+        raise ConfigurationError(f"{dialect!r} is not a log dialect", do=f"use one of {', '.join(sorted(_DIALECTS))}")
     table, escapes = load_directives(dialect)
     pieces: list[Piece] = []
     for literal, name, argument, padded in _DIALECTS[dialect](text):
@@ -225,9 +223,7 @@ def _shibboleth(text: str) -> Tokens:
     return _scan(text, _SHIBBOLETH, lambda m: (m[1] or "", "", False))
 
 
-def _scan(
-    text: str, pattern: re.Pattern[str], read: Callable[[re.Match[str]], tuple[str, str, bool]]
-) -> Tokens:
+def _scan(text: str, pattern: re.Pattern[str], read: Callable[[re.Match[str]], tuple[str, str, bool]]) -> Tokens:
     at = 0
     for found in pattern.finditer(text):
         before = text[at : found.start()]
@@ -287,9 +283,7 @@ NAMED = {
 def named_format(name: str) -> LogFormat:
     """Return one of the servers' default formats by its name; ConfigurationError if there is none."""
     if name not in NAMED:
-        raise ConfigurationError(
-            f"no log format is named {name!r}", do=f"use one of {', '.join(sorted(NAMED))}"
-        )
+        raise ConfigurationError(f"no log format is named {name!r}", do=f"use one of {', '.join(sorted(NAMED))}")
     return parse_format(*NAMED[name])
 
 
@@ -308,8 +302,6 @@ def header_format(line: bytes, *, separator: bytes, declared: Mapping[str, str] 
         pieces.append(Field(word, Kind(kind) if kind else Kind.PERSONAL, declared=kind is not None))
     fields = [piece for piece in pieces if isinstance(piece, Field)]
     if not any(field.declared for field in fields):
-        raise ConfigurationError(
-            "the first line names no column that is known", do="check that it is the header"
-        )
+        raise ConfigurationError("the first line names no column that is known", do="check that it is the header")
     text = separator.decode().join(field.name for field in fields)
     return LogFormat("columns", text, tuple(pieces), csv=separator != b"\t", header=line)

@@ -84,9 +84,7 @@ class Treater(Protocol):
 class Kernel:
     """Treats the lines of one log format. Not shared between processes: each makes its own."""
 
-    def __init__(
-        self, form: LogFormat, how: Treatments, *, watch: Watch | None = None, collect: bool = False
-    ) -> None:
+    def __init__(self, form: LogFormat, how: Treatments, *, watch: Watch | None = None, collect: bool = False) -> None:
         self.outcome = Outcome()
         self.identities: set[bytes] | None = set() if collect else None
         self._form, self._how, self._watch = form, how, watch
@@ -152,9 +150,7 @@ class Kernel:
         gaps = {i: flat[i * step] for i in odd}
         flat[step::step] = [b"\n"] * rows  # the newline of each row, which no group captures
         for (i, gap), (at, lines) in zip(gaps.items(), places, strict=True):
-            flat[i * step] = (b"\n" if i else b"") + b"".join(
-                self._singly(gap, offset + at + lines * dropped, dropped)
-            )
+            flat[i * step] = (b"\n" if i else b"") + b"".join(self._singly(gap, offset + at + lines * dropped, dropped))
         return b"".join(flat)
 
     def _place(self, flat: Sequence[bytes], index: int, rows: int) -> tuple[int, int]:
@@ -241,9 +237,7 @@ class Kernel:
         hours, seconds = self._times(columns, rows)
         return Columns(rows, hours, seconds, values, parts["status"], parts["host"])
 
-    def _times(
-        self, columns: Sequence[Sequence[bytes]], rows: int
-    ) -> tuple[Sequence[Instant | None], Sequence[float]]:
+    def _times(self, columns: Sequence[Sequence[bytes]], rows: int) -> tuple[Sequence[Instant | None], Sequence[float]]:
         """Return hour and second of each line; of a time in two halves each half is read once."""
         if self._clock is None:
             return [None] * rows, [0.0] * rows
@@ -252,9 +246,7 @@ class Kernel:
         seconds = [one.seconds if one else 0.0 for one in hours]
         if slots[self._clock].whole is not None:
             rest = [self._instant(slots[self._clock + 1].time, one) for one in columns[self._clock + 1]]
-            seconds = [
-                s + (one.seconds - YEAR_2000 if one else 0) for s, one in zip(seconds, rest, strict=True)
-            ]
+            seconds = [s + (one.seconds - YEAR_2000 if one else 0) for s, one in zip(seconds, rest, strict=True)]
         return hours, seconds
 
     def _singly(self, block: bytes, offset: int, dropped: int = 0) -> list[bytes]:

@@ -139,11 +139,7 @@ class JsonReader:
     def line(self, bare: bytes) -> bytes:
         """Treat one line; Unreadable if it is not one JSON object."""
         scalars = list(_scalars(bare))
-        named = [
-            (one, (one.text or "").encode("utf-8", "surrogatepass"))
-            for one in scalars
-            if one.text is not None
-        ]
+        named = [(one, (one.text or "").encode("utf-8", "surrogatepass")) for one in scalars if one.text is not None]
         days = (self._values.day(one.key, text) for one, text in named)
         day = next((day for day in days if day is not None), _NO_DAY)
         out, at = b"", 0
@@ -194,9 +190,7 @@ class RadiusReader:
     """FreeRADIUS detail files: a date line, indented ``Attribute = value`` lines, a blank line."""
 
     marker = b"\treticent-withheld = 1"
-    _attribute = re.compile(
-        rb'([ \t]+)([A-Za-z][\w\-]*)((?::\d+)? :?\+?= )(?:"((?:[^"\\]|\\.)*)"|([^" ]*))\Z'
-    )
+    _attribute = re.compile(rb'([ \t]+)([A-Za-z][\w\-]*)((?::\d+)? :?\+?= )(?:"((?:[^"\\]|\\.)*)"|([^" ]*))\Z')
 
     def __init__(self, values: Values, grain: str) -> None:
         self._values, self._day = values, _NO_DAY
@@ -346,8 +340,6 @@ def line_kernel(
 ) -> Lines:
     """Build the treater of a log that is read line by line; ConfigurationError for an unknown name."""
     if name not in READERS:
-        raise ConfigurationError(
-            f"no log format is named {name!r}", do=f"use one of {', '.join(sorted(READERS))}"
-        )
+        raise ConfigurationError(f"no log format is named {name!r}", do=f"use one of {', '.join(sorted(READERS))}")
     met: set[bytes] | None = set() if collect else None
     return Lines(READERS[name](how, declared or {}, met), met)

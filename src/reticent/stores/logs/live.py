@@ -19,9 +19,7 @@ _DAY = 86_400
 _KEY = 32
 
 
-def run_filter(
-    stdin: int, stdout: int, source: LogSource, key: bytes | None = None, *, errors: TextIO
-) -> int:
+def run_filter(stdin: int, stdout: int, source: LogSource, key: bytes | None = None, *, errors: TextIO) -> int:
     """Sever lines from the file descriptor ``stdin`` to ``stdout`` until the end; return the exit code.
 
     A line is written as soon as its newline has come; what is not yet a whole line is held. ``key``
@@ -29,23 +27,17 @@ def run_filter(
     ``errors`` (the server's error log), the lines at hand are dropped, and the code is not 0.
     """
     if source.format in TABULAR:
-        raise ConfigurationError(
-            "a log with a header line cannot be filtered live", do="sever its files at rest"
-        )
+        raise ConfigurationError("a log with a header line cannot be filtered live", do="sever its files at rest")
     try:
         _Filter(source, key).run(stdin, stdout)
     except BrokenPipeError:
-        errors.write(
-            "reticent filter: the log cannot be written any more; lines were dropped, none was let through\n"
-        )
+        errors.write("reticent filter: the log cannot be written any more; lines were dropped, none was let through\n")
         return 3
     except ReticentError as error:
         errors.write(f"reticent filter: {error.what}; lines were dropped, none was let through\n")
         return error.exit_code
     except Exception as error:  # fail closed: the text of an unforeseen error may hold a line
-        errors.write(
-            f"reticent filter: stopped by {type(error).__name__}; lines were dropped, none was let through\n"
-        )
+        errors.write(f"reticent filter: stopped by {type(error).__name__}; lines were dropped, none was let through\n")
         return 3
     return 0
 

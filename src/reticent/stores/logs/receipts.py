@@ -70,9 +70,7 @@ class Receipts:
 
     def twin(self, text: str, path: str) -> FileReceipt | None:
         """Return the receipt of another file that held the same text: a copy, counted once already."""
-        return next(
-            (one for one in self.all() if one.text == text and one.done and path not in one.paths), None
-        )
+        return next((one for one in self.all() if one.text == text and one.done and path not in one.paths), None)
 
     def all(self) -> Iterator[FileReceipt]:
         """Return every receipt, done or not."""

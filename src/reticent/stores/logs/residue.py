@@ -13,9 +13,7 @@ from reticent.stores.logs.streams import Source, pieces
 
 _SHORTEST = 5
 _SHORTEST_NUMBER = 7
-_OURS = frozenset(
-    b"withheld reticent reticent-withheld Firefox Chrome Safari Opera script other HTTP/1.1".split()
-)
+_OURS = frozenset(b"withheld reticent reticent-withheld Firefox Chrome Safari Opera script other HTTP/1.1".split())
 _ROUND = re.compile(rb"\d0+\Z")
 
 

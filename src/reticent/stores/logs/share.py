@@ -34,9 +34,7 @@ def share(path: Path, out: Path, source: LogSource) -> Shared:
     nowhere. ``out`` must not exist. Raises UsageError, SystemRefused.
     """
     if out.exists():
-        raise UsageError(
-            "the copy would replace a file", where=str(out), do="name a file that does not exist"
-        )
+        raise UsageError("the copy would replace a file", where=str(out), do="name a file that does not exist")
     key, known = os.urandom(_KEY), None
     for _ in range(_TRIES):
         shared, met = _copy(path, out, source, key, known)
@@ -58,16 +56,12 @@ def _copy(
         with path.open("rb") as raw:
             kind = compression(raw)
             complete(raw, kind, str(path))
-            worker = source.treater(
-                key, first_line=first_line(raw, kind), collect=True, share=True, known=known
-            )
+            worker = source.treater(key, first_line=first_line(raw, kind), collect=True, share=True, known=known)
             with reading(raw, kind) as text, out.open("wb") as sink:
                 pump(text, sink, worker)
     except BROKEN:
         out.unlink(missing_ok=True)
-        raise SystemRefused(
-            "this log cannot be read or copied", where=str(path), do="check rights and disk"
-        ) from None
+        raise SystemRefused("this log cannot be read or copied", where=str(path), do="check rights and disk") from None
     with out.open("rb") as written:
         met = Needles(worker.identities or ()).scan(written)[1]
     outcome = worker.outcome

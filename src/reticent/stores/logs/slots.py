@@ -61,9 +61,7 @@ class Shape:
 def shape_of(form: LogFormat, *, grain: str = "hour", lenient: bool = False) -> Shape:
     """Build the groups of ``form``; ``lenient`` reads a request that is no request as personal text."""
     pieces = list(_expanded(form, lenient=lenient))
-    rules = _Rules(
-        form.escapes, form.csv, any(b'"' in one for one in pieces if isinstance(one, bytes)), grain
-    )
+    rules = _Rules(form.escapes, form.csv, any(b'"' in one for one in pieces if isinstance(one, bytes)), grain)
     parts: list[bytes | Slot] = []
     for i, one in enumerate(pieces):
         parts += [one] if isinstance(one, bytes) else rules.slots(one, pieces, i)
@@ -151,9 +149,7 @@ class _Rules:
         return rb"[^%s\\]*+(?:\\[^%s][^%s\\]*+)*+" % (out, behind, out)
 
     def _inside(self, field: Field, strict: bytes) -> bytes:
-        free = (
-            field.kind not in _FORMS and field.kind is not Kind.SAFE and time_form(field, self.grain) is None
-        )
+        free = field.kind not in _FORMS and field.kind is not Kind.SAFE and time_form(field, self.grain) is None
         return rb'(?:[^"%s]|"")*+' % _CTL if free else strict
 
     def _loose(self, field: Field, end: bytes, strict: bytes) -> bytes:
@@ -229,9 +225,7 @@ def _once(pattern: bytes) -> bytes:
 def prefix_fits(form: LogFormat, line: bytes) -> str:
     """Return the name of the first directive at which ``line`` stops fitting; empty if all of them fit."""
     pieces = _expanded(form, lenient=False)
-    rules = _Rules(
-        form.escapes, form.csv, any(b'"' in one for one in pieces if isinstance(one, bytes)), "hour"
-    )
+    rules = _Rules(form.escapes, form.csv, any(b'"' in one for one in pieces if isinstance(one, bytes)), "hour")
     pattern = b""
     for i, piece in enumerate(pieces):
         if isinstance(piece, bytes):

@@ -155,9 +155,7 @@ class LogStore:
         for folder in {path.parent for path in known}:
             for path in sorted(folder.iterdir()):
                 if path not in known and path.is_file() and not path.name.startswith("."):
-                    out.append(
-                        Place(str(path), mapped=False, why="a file beside the logs that no log accounts for")
-                    )
+                    out.append(Place(str(path), mapped=False, why="a file beside the logs that no log accounts for"))
         return out
 
     def _columns(self, series: str, path: Path) -> tuple[str, ...]:
@@ -195,9 +193,7 @@ class LogStore:
 
     def _job(self, path: Path, step: Step, run: str) -> FileJob:
         source = self._sources[step.series]
-        return FileJob(
-            str(path), source, self._folder, run, step.name, self._keys.pseudonym, self._keys.tally
-        )
+        return FileJob(str(path), source, self._folder, run, step.name, self._keys.pseudonym, self._keys.tally)
 
     def apply(self, chunk: Chunk, hold_epoch: int) -> Receipt:
         """Sever one file. Raises SystemBusy (open, growing, rotated) or SystemRefused, reason given."""
@@ -211,9 +207,7 @@ class LogStore:
         that straddle two files are counted once."""
         if self._workers is None:
             raise SystemRefused("no workers were given to this store")
-        for chunk, ready in zip(
-            chunks, self._workers.map(make_ready_job, [_job(one) for one in chunks]), strict=True
-        ):
+        for chunk, ready in zip(chunks, self._workers.map(make_ready_job, [_job(one) for one in chunks]), strict=True):
             try:
                 if isinstance(ready, ReticentError):
                     raise ready
@@ -247,9 +241,7 @@ class LogStore:
 class Files:
     """The files of one step that are due, one a chunk."""
 
-    def __init__(
-        self, paths: Iterator[Path], step: Step, run: str, job: Callable[[Path, Step, str], FileJob]
-    ) -> None:
+    def __init__(self, paths: Iterator[Path], step: Step, run: str, job: Callable[[Path, Step, str], FileJob]) -> None:
         self._paths, self._step, self._run, self._job = paths, step, run, job
         self._number = 0
         self._chunk: Chunk | None = None

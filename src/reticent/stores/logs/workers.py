@@ -144,9 +144,7 @@ def treat_range(one: RangeJob) -> Treated:
     tally = tally_of(one.job)
     with Path(one.job.path).open("rb") as raw, Path(one.part).open("wb") as out:
         first = first_line(raw, "")
-        worker = one.job.source.treater(
-            one.job.key, first_line=first, watch=tally, collect=True, known=one.known
-        )
+        worker = one.job.source.treater(one.job.key, first_line=first, watch=tally, collect=True, known=one.known)
         raw.seek(one.start)
         pumped = pump(_Range(raw, one.end - one.start), out, worker, start=one.start)
         out.flush()
@@ -167,9 +165,7 @@ class _Range:
 def treat_in_parts(workers: Workers, size: int = RANGE) -> Callable[..., Treated]:
     """Return a ``Treat`` that hands ranges of large plain files to workers and puts the parts together."""
 
-    def treat(
-        job: FileJob, raw: IO[bytes], kind: str, out: IO[bytes], known: re.Pattern[bytes] | None
-    ) -> Treated:
+    def treat(job: FileJob, raw: IO[bytes], kind: str, out: IO[bytes], known: re.Pattern[bytes] | None) -> Treated:
         whole = os.fstat(raw.fileno()).st_size
         if kind or whole <= size or job.source.compiled(first_line(raw, kind)) is None:
             return treat_here(job, raw, kind, out, known)
