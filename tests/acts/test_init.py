@@ -308,6 +308,16 @@ def test_unattended_an_account_that_does_not_work_yet_ends_with_exit_code_3_and_
     assert "wrong" not in (tmp_path / "reticent.toml").read_text()
 
 
+def test_a_database_file_that_is_not_there_is_told_and_no_account_is_asked_for(tmp_path: Path) -> None:
+    done = run(tmp_path, "--json", "init", "--library", "L", "--system", "ils=sqlite:///no.db", "--branches", "all",
+               "--keys", "keys")  # fmt: skip
+    document = json.loads(done.stdout)
+    assert done.returncode == 3, document
+    assert document["first"] == []
+    assert "no such file" in document["connections"]["find"]
+    assert not (tmp_path / "no.db").exists()
+
+
 def test_grants_of_a_system_that_is_not_there_say_which_are(tmp_path: Path, library: Path) -> None:
     run(tmp_path, "init", "--library", "L", "--system", f"ils=sqlite:///{library}", "--branches", "all",
         "--keys", "keys", "--yes")  # fmt: skip

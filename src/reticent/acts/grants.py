@@ -51,7 +51,9 @@ _USE = {
     "find": "find: counts ties and reads the structure and the settings; no name, no title",
     "sever": "sever: changes or deletes exactly what severing changes or deletes",
     "prove": "prove: asks again; reads only",
+    "roster": "roster: the identifiers the library issued, and nothing else; for the scan of `reticent check`",
 }
+_ROSTER: tuple[Account, ...] = ("roster",)
 
 
 def grants(site: Site, system: str) -> Grants:
@@ -75,9 +77,11 @@ def grants(site: Site, system: str) -> Grants:
     if database.dialect == "sqlite":
         return Grants(system, "", {}, {})
     receipts = site.systems[system].receipts
-    accounts: dict[str, list[str]] = {
-        a: statements(database, a, _owner(site, system, a, owner), place, with_receipts=receipts) for a in ACCOUNTS
-    }
+    roster = bool(site.systems[system].accounts.roster)
+    accounts: dict[str, list[str]] = {}
+    for account in (*ACCOUNTS, *_ROSTER[: int(roster)]):
+        who = _owner(site, system, account, owner)
+        accounts[account] = statements(database, account, who, place, with_receipts=receipts, with_roster=roster)
     return Grants(system, receipts_table(database.dialect, place) if receipts else "", accounts, fitted.refused)
 
 
@@ -122,6 +126,8 @@ def first_statements(site: Site, system: str) -> list[str]:
     accounts = site.systems[system].accounts
     urls = [sa.make_url(getattr(accounts, account)) for account in ACCOUNTS]
     users = list(dict.fromkeys(str(url.username) for url in urls))
+    if urls[0].get_backend_name() == "sqlite":
+        return []
     if urls[0].get_backend_name() == "postgresql":
         return [f"CREATE ROLE \"{user}\" LOGIN PASSWORD 'choose one';" for user in users]
     made = [f"CREATE USER '{user}'@'%' IDENTIFIED BY 'choose one';" for user in users]

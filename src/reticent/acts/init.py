@@ -166,7 +166,7 @@ class _Init:
             except ReticentError as error:
                 self.written.first = first_statements(self._draft(), self.answers.system)
                 self.written.connections["find"] = error.what
-                self._asker.tell(f"{error}\n\nAn administrator may have to run first:\n" + _script(self.written.first))
+                self._asker.tell(f"{error}\n\n" + _script(self._first()))
                 if not self._asker.again("Run that, then Enter to try again"):
                     return
         self.written.first, self.written.grants = [], granted
@@ -176,6 +176,10 @@ class _Init:
             self._asker.tell(str(failed))
             if not self._asker.again("Run the statements above, then Enter to try again"):
                 return
+
+    def _first(self) -> list[str]:
+        first = self.written.first
+        return ["-- The database's administrator may have to run first:", *first] if first else []
 
     def _try_accounts(self) -> ReticentError | None:
         failed = None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from reticent.errors import ConfigurationError
+from reticent.errors import ConfigurationError, SystemUnreachable
 from reticent.law.schedules import NONE_APPLIES
 from reticent.site import duration
 from reticent.stores.sql.connect import open_engine
@@ -94,8 +94,10 @@ def database_url(answer: str) -> str:
     """Check that a URL is one of a database; ``${NAME}`` stands for anything."""
     try:
         open_engine(re.sub(r"\$\{[^}]+\}", "x", answer), "url").dispose()
+    except SystemUnreachable:
+        return answer  # a file that is not there is told when the account is tried
     except ConfigurationError as error:
-        raise ValueError(f"not a database URL. {error.do}") from None
+        raise ValueError(f"{error.what} {error.do}".rstrip(".")) from None
     return answer
 
 

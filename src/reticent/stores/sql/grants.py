@@ -19,9 +19,12 @@ from reticent.stores.sql.introspect import OWN_TABLE
 from reticent.stores.sql.literal import touched
 from reticent.systems.mapfile import Action, Map, Measure, Series
 from reticent.systems.predicates import TRUE, Predicate, fields, links
+from reticent.systems.structure import family
 
-Account = Literal["find", "sever", "prove"]
+Account = Literal["find", "sever", "prove", "roster"]
 ACCOUNTS: tuple[Account, ...] = ("find", "sever", "prove")
+"""Those every system needs; the roster account is for the scan of ``check`` only."""
+_NO_TEXT = ("whole", "number", "when")
 Read = tuple[str, str]
 """A table of the map and a field of it."""
 
@@ -45,7 +48,7 @@ class Needs:
         return limited + [(right, ()) for right in sorted(self.whole.get(table, ()))]
 
 
-def needs(database: Database, account: Account, *, with_receipts: bool = True) -> Needs:
+def needs(database: Database, account: Account, *, with_receipts: bool = True, with_roster: bool = False) -> Needs:
     """Return what an account needs on a fitted database; ``branches`` of the database as the site has them.
 
     The map's reasons to hold back count whether or not the site has decided them: a decision needs no new grant.
@@ -53,6 +56,8 @@ def needs(database: Database, account: Account, *, with_receipts: bool = True) -
     collector = _Collector(database, account)
     getattr(collector, account)()
     collector.anchor()
+    if account == "prove" and with_roster:
+        collector.scan()
     if account == "sever" and with_receipts:
         collector.found.whole[OWN_TABLE] = {"SELECT", "INSERT", "DELETE"}
     return collector.found
@@ -140,6 +145,21 @@ class _Collector:
         for relink in self.loaded.relinks:
             self._literal(relink.sql, relink.needs)
 
+    def roster(self) -> None:
+        if (roster := self.loaded.roster) is not None:
+            branch = ["branch"] if self.database.branches is not None else []
+            known = self.loaded.tables[roster.table].fields
+            names = [name for name in (*roster.identifiers, *branch) if name in known]
+            self._read(roster.table, [(roster.table, name) for name in names])
+
+    def scan(self) -> None:
+        """Add the texts the prover looks through for the whole roster: free texts and tables nobody has read."""
+        tables = {table for elsewhere in self.loaded.elsewhere for table in elsewhere.scan}
+        for name in tables | {place.name for place in self.database.fit.unmapped}:
+            info = self.database.structure.tables.get(name)
+            columns = info.columns.values() if info else ()
+            self._columns(name, *(column.name for column in columns if family(column.type) not in _NO_TEXT))
+
     def _series(self, series: Series) -> Iterator[Read]:
         """Yield what tells a tie from a row, a finished one from a live one, and whose it is."""
         conditions = [series.is_tied(), *series.open.values(), *(held.when for held in series.held)]
@@ -214,14 +234,20 @@ class _Collector:
 
 
 def statements(
-    database: Database, account: Account, owner: str, place: str, *, with_receipts: bool = True
+    database: Database,
+    account: Account,
+    owner: str,
+    place: str,
+    *,
+    with_receipts: bool = True,
+    with_roster: bool = False,
 ) -> list[str]:
     """Return the GRANT statements for one account, a table a line.
 
     ``owner`` is the account as a GRANT names it; ``place`` the database (MariaDB, MySQL) or schema (PostgreSQL).
     """
     quote = _preparer(database.dialect).quote_identifier
-    wanted = needs(database, account, with_receipts=with_receipts)
+    wanted = needs(database, account, with_receipts=with_receipts, with_roster=with_roster)
     lines = _first(database, account, owner, place)
     for table in wanted.tables():
         rights = [f"{right} ({', '.join(map(quote, of))})" if of else right for right, of in wanted.rights(table)]
