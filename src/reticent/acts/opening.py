@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
+from reticent.acts.maps import local_map
 from reticent.errors import ConfigurationError, ReticentError, SystemRefused
 from reticent.keyring.folder import Folder
 from reticent.keyring.signing import LedgerKey
@@ -24,7 +25,7 @@ from reticent.state.hold_book import StoredHolds
 from reticent.state.permits import StoredPermits
 from reticent.stores.sql.finder import SqlFinder
 from reticent.stores.sql.severer import SqlSeverer, steps_of
-from reticent.systems.load import kinds, load_map, shipped, withdrawn
+from reticent.systems.load import kinds, shipped, withdrawn
 from reticent.systems.mapfile import Map, Series
 
 Progress = Callable[[str, int, int], None]
@@ -146,9 +147,9 @@ class OpenSystem:
 
 
 def map_of(site: Site, name: str) -> Map:
-    """Return the map of a system. Raises SystemRefused if it was withdrawn."""
+    """Return the map of a system. Raises SystemRefused if it was withdrawn, NotPermitted if it is unsigned."""
     system = site.systems[name]
-    loaded = load_map(site.folder / system.map) if system.map else shipped(system.kind)
+    loaded = local_map(site, site.folder / system.map) if system.map else shipped(system.kind)
     if why := withdrawn().get(loaded.digest):
         raise SystemRefused(
             f"The map of {name} was withdrawn: {why}",
