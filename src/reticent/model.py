@@ -74,6 +74,37 @@ class Survey:
 
 
 @dataclass(frozen=True)
+class SeriesFacts:
+    """What the acts know of a series, whatever kind of store keeps it.
+
+    ``held``: (reason, question the site may answer) for finished ties that are left alone.
+    """
+
+    id: str
+    title: str
+    record_class: RecordClass
+    retention_key: str
+    purpose: str
+    purpose_end: str
+    severable: bool = True
+    weak: str = ""
+    held: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class MeasureFacts:
+    """One thing a system counts: ``series`` whose severing touches what it is counted from."""
+
+    id: str
+    title: str
+    source: str
+    by: tuple[str, ...] = ()
+    dated: bool = True
+    includes: tuple[str, ...] = ()
+    series: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Place:
     """Somewhere a system keeps data, mapped or not."""
 

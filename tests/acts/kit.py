@@ -43,6 +43,7 @@ kind = "koha"
 [systems.ils.accounts]
 find = "{find}"
 sever = "{sever}"
+prove = "{prove}"
 [systems.ils.decisions]
 history = "sever"
 sessions = "sever"
@@ -94,7 +95,13 @@ class Lab:
         schedule = "\n".join(f'"{name}" = "none applies"' for name in classes or ["*"])
         url = self.url.replace("%", "%%")
         text = SITE.format(
-            schedule=schedule, branches=branches, more=more, system=system, find=find or url, sever=sever or url
+            schedule=schedule,
+            branches=branches,
+            more=more,
+            system=system,
+            find=find or url,
+            sever=sever or url,
+            prove=url,
         )
         (self.folder / "reticent.toml").write_text(text)
 

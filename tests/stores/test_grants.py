@@ -160,7 +160,7 @@ def test_no_account_may_read_who_a_patron_is(rig: Rig, account: str) -> None:
 def test_any_find_right_taken_away_is_named_with_the_grant_that_mends_it(rig: Rig) -> None:
     # The list of branches is read only where a site names its own.
     every = [each for each in _each(needs(rig.database, "find")) if each[1] != "branches"]
-    for right, table, column in every[:: max(1, len(every) // 6)]:
+    for right, table, column in every[1 :: len(every) // (8 if "25x" in rig.name else 3)]:
         take = rig.without("find", right, table, column)
         rig.run(take("REVOKE"))
         with pytest.raises(SystemRefused) as refused:
@@ -239,7 +239,7 @@ def test_any_sever_right_taken_away_is_named_and_nothing_is_half_done_then_the_w
     first = plan(koha.opened(rig.file), koha.quiet)
     steps = {step.series: step for step in first.steps if step.rows}
     assert len(steps) > 10
-    for series, step in list(steps.items())[2::25]:
+    for series, step in list(steps.items())[2 :: 25 if "25x" in rig.name else 50]:
         right, column = _a_sever_right(rig, series)
         take = rig.without("sever", right, step.place, column)
         path = tmp_path / "plan.json"

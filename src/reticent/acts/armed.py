@@ -149,13 +149,12 @@ def _fingerprint(opened: Opened, step: str) -> str:
     name, _, series = step.partition("/")
     if name not in systems:
         raise UsageError(f'There is no system "{name}".', do="Name a step as `reticent plan` shows it: system/series.")
-    known = {each.id: each.table for each in systems[name].loaded.series}
-    if series not in known:
+    if series not in {each.id for each in systems[name].series()}:
         raise UsageError(f'{name} has no series "{series}".', do="Name a step as `reticent plan` shows it.")
-    table = systems[name].finder.database.structure.tables.get(known[series])
+    table = systems[name].structure_digest(series)
     for system in systems.values():
         system.close()
-    return fingerprint(fingerprints, name, table.digest() if table else "")
+    return fingerprint(fingerprints, name, table)
 
 
 def _statement(step: str, now_as: str) -> bytes:

@@ -8,20 +8,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from reticent.acts.gate import proof
-from reticent.acts.opening import Opened, OpenSystem, Progress, open_systems
+from reticent.acts.opening import Opened, Progress, open_systems
 from reticent.acts.residue import with_residue
+from reticent.acts.systems import OpenSystem, SqlSystem
 from reticent.errors import ReticentError
 from reticent.ledger.entries import Kind, Outcome
 from reticent.ledger.verify import verify
-from reticent.model import Finding, NotLookedAt
+from reticent.model import Finding, NotLookedAt, SeriesFacts
 from reticent.policy.retention import cutoff
-from reticent.prove.check import CheckResult, check_system
+from reticent.prove.check import CheckResult
 from reticent.prove.conservation import Before
-from reticent.prove.view import View
 from reticent.state.armings import ARMED
-from reticent.stores.sql.reader import SqlReader
 from reticent.systems.load import withdrawn
-from reticent.systems.mapfile import Series
 
 LONGEST_PAUSE = timedelta(hours=48)
 """No run for this long is a finding; what became due since the last run is not."""
@@ -47,6 +45,15 @@ class CheckReport:
         """Whether nothing was found, something was looked at, and every system answered."""
         return self.result.promise_kept and not self.unreachable
 
+    def verdict(self) -> str:
+        """Return the answer in one sentence; a system that did not answer is never called kept."""
+        if not self.unreachable:
+            return self.result.verdict()
+        silent = ", ".join(name for name, _ in self.unreachable)
+        found = f"; {len(self.findings)} findings elsewhere" if self.findings else ""
+        places = ", ".join(dict.fromkeys(f"{place.system}: {place.place}" for place in self.not_looked_at))
+        return f"Nobody can say: {silent} could not be asked{found}; not looked at: {places}."
+
     @property
     def exit_code(self) -> int:
         """0 kept, 1 a finding, 3 a system was not reached, 5 the ledger does not verify."""
@@ -58,7 +65,7 @@ class CheckReport:
         """Return the report as JSON content."""
         return {
             "promise_kept": self.promise_kept,
-            "verdict": self.result.verdict(),
+            "verdict": self.verdict(),
             "findings": [asdict(finding) for finding in self.findings],
             "checked": self.checked,
             "not_looked_at": [asdict(place) for place in self.not_looked_at],
@@ -98,24 +105,15 @@ def _unreachable(report: CheckReport, name: str, error: ReticentError) -> None:
 
 def _system(opened: Opened, system: OpenSystem, report: CheckReport, progress: Progress) -> None:
     progress(f"{system.name}: asking again by other code", 0, 0)
-    database = system.finder.database
     try:
-        view = View(
-            system=system.name,
-            reader=SqlReader(opened.site, database),
-            loaded=system.loaded,
-            fit=database.fit,
-            now=system.finder.now(),
-            sentinel=database.sentinel,
-            branches=database.branches,
-            decided=database.decided,
-        )
-        cutoffs = {s.id: _cutoff(opened, system.name, s, view.now) for s in system.loaded.series}
+        now = system.now()
+        cutoffs = {series.id: _cutoff(opened, system.name, series, now) for series in system.series()}
         recorded = opened.book.fact(f"totals {system.name}")
         totals = opened.book.totals(system.name)
         before = Before(totals, datetime.fromisoformat(recorded)) if recorded else None
-        found = check_system(view, cutoffs, before, opened.book.tallies(system.name))
-        found = with_residue(opened, system, found)
+        found = system.check(cutoffs, before, opened.book.tallies(system.name))
+        if isinstance(system, SqlSystem):
+            found = with_residue(opened, system, found)
     except ReticentError as error:
         _unreachable(report, system.name, error)
         return
@@ -124,7 +122,7 @@ def _system(opened: Opened, system: OpenSystem, report: CheckReport, progress: P
     report.not_looked_at += found.not_looked_at
 
 
-def _cutoff(opened: Opened, system: str, series: Series, now: datetime) -> datetime | str:
+def _cutoff(opened: Opened, system: str, series: SeriesFacts, now: datetime) -> datetime | str:
     """Return the cutoff the last run should have met; today's if there was none for too long."""
     today = cutoff(opened.site, system, series.id, series.retention_key, now, recorded=False)
     cutoff_met = opened.book.severed_until(f"{system}/{series.id}").cutoff

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from reticent.acts.opening import Opened, OpenSystem, Progress, open_systems
+from reticent.acts.opening import Opened, Progress, open_systems
+from reticent.acts.systems import OpenSystem
 from reticent.errors import ReticentError
 from reticent.ledger.entries import Kind
-from reticent.model import NotLookedAt, Place, Setting, Survey
+from reticent.model import NotLookedAt, Place, SeriesFacts, Setting, Survey
 from reticent.policy.retention import cutoff
-from reticent.systems.mapfile import Series
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Found:
     """One series of one system as it stands."""
 
     system: str
-    series: Series
+    series: SeriesFacts
     place: str
     survey: Survey
 
@@ -120,17 +120,15 @@ def find(opened: Opened, progress: Progress) -> Inventory:
 
 
 def _survey(opened: Opened, system: OpenSystem, inventory: Inventory, progress: Progress) -> None:
-    finder = system.finder
-    now = finder.now()
-    here = finder.database.fit.here(system.loaded)
+    now, here = system.now(), system.series()
     for number, series in enumerate(here):
         progress(f"{system.name}: {series.title}", number, len(here))
         limit = cutoff(opened.site, system.name, series.id, series.retention_key, now, recorded=False)
-        survey = finder.survey(series.id, limit)
-        inventory.found.append(Found(system.name, series, finder.place(series), survey))
+        survey = system.survey(series.id, limit)
+        inventory.found.append(Found(system.name, series, system.place(series.id), survey))
     progress(f"{system.name}: settings", len(here), len(here))
-    inventory.settings += finder.settings()
-    inventory.unmapped += [(system.name, place) for place in finder.places() if not place.mapped]
-    inventory.refused += [(system.name, name, why) for name, why in finder.database.fit.refused.items()]
-    inventory.notes += [(system.name, note) for note in finder.database.notes]
-    inventory.not_looked_at += finder.not_looked_at()
+    inventory.settings += system.settings()
+    inventory.unmapped += [(system.name, place) for place in system.unmapped()]
+    inventory.refused += [(system.name, name, why) for name, why in system.refused.items()]
+    inventory.notes += [(system.name, note) for note in system.notes]
+    inventory.not_looked_at += system.not_looked_at()

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
-from reticent.acts.maps import local_map
-from reticent.errors import ConfigurationError, ReticentError, SystemRefused
+from reticent.acts.systems import OpenSystem, SqlSystem
+from reticent.errors import ConfigurationError, NotPermitted, ReticentError, SystemRefused
+from reticent.keyring import officers
 from reticent.keyring.folder import Folder
 from reticent.keyring.signing import LedgerKey
 from reticent.ledger.entries import Actor, Kind, hour
 from reticent.ledger.log import Log
-from reticent.model import NotLookedAt, Step
+from reticent.model import NotLookedAt
 from reticent.ports import Clock
 from reticent.site import Site, System, read_site
 from reticent.state.armings import Armings
@@ -23,10 +24,8 @@ from reticent.state.book import Book
 from reticent.state.database import open_state
 from reticent.state.hold_book import StoredHolds
 from reticent.state.permits import StoredPermits
-from reticent.stores.sql.finder import SqlFinder
-from reticent.stores.sql.severer import SqlSeverer, steps_of
-from reticent.systems.load import kinds, shipped, withdrawn
-from reticent.systems.mapfile import Map, Series
+from reticent.systems.load import kinds, load_map, shipped, withdrawn
+from reticent.systems.mapfile import Map
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how far it is, and how far it goes (0: not known)."""
@@ -124,38 +123,36 @@ def open_site(file: Path, clock: Clock | None = None) -> Opened:
     return Opened(read_site(file), clock or SystemClock())
 
 
-@dataclass
-class OpenSystem:
-    """One system, seen through its map."""
-
-    name: str
-    loaded: Map
-    finder: SqlFinder
-    site: Site
-
-    def severer_steps(self, series: Series) -> Sequence[Step]:
-        """Return what severing a series does; needs no account."""
-        return steps_of(self.finder.database, series)
-
-    def severer(self) -> SqlSeverer:
-        """Return the severer, by its own account."""
-        return SqlSeverer(self.site, self.finder.database)
-
-    def close(self) -> None:
-        """Let go of the connections."""
-        self.finder.close()
-
-
 def map_of(site: Site, name: str) -> Map:
-    """Return the map of a system. Raises SystemRefused if it was withdrawn, NotPermitted if it is unsigned."""
+    """Return the map of a system. Raises SystemRefused if it was withdrawn."""
     system = site.systems[name]
-    loaded = local_map(site, site.folder / system.map) if system.map else shipped(system.kind)
+    loaded = _local(site, site.folder / system.map) if system.map else shipped(system.kind)
     if why := withdrawn().get(loaded.digest):
         raise SystemRefused(
             f"The map of {name} was withdrawn: {why}",
             where=f"map digest {loaded.digest}",
             do="Install a newer Reticent; docs/how-to/rehearse-on-a-test-koha.md says what to do about past runs.",
         )
+    return loaded
+
+
+def _local(site: Site, path: Path) -> Map:
+    """Load a map the library wrote itself: two officers must have signed exactly this file."""
+    loaded = load_map(path)
+    message = officers.statement("map", {"map": loaded.digest})
+    sitting = [officers.Officer(role, officer.name, officer.sign) for role, officer in site.officers.items()]
+    files = {officer.role: path.with_name(f"{path.name}.{officer.role}.sig") for officer in sitting}
+    signatures = {role: file.read_text(encoding="utf-8") for role, file in files.items() if file.is_file()}
+    try:
+        officers.require_two(sitting, message, signatures)
+    except NotPermitted as refused:
+        signed = "".join(f"\n         {line}" for line in message.decode().splitlines())
+        raise NotPermitted(
+            f"The map {path.name} counts only with two officers' signatures: {refused.what}",
+            where=str(path),
+            do=f"Two officers sign this text with `ssh-keygen -Y sign -n reticent -f KEY FILE` and put the signatures "
+            f"beside the map as {path.name}.ROLE.sig:{signed}",
+        ) from None
     return loaded
 
 
@@ -167,7 +164,7 @@ def open_systems(site: Site) -> Iterator[OpenSystem | NotLookedAt | tuple[str, R
             continue
         try:
             loaded = map_of(site, name)
-            yield OpenSystem(name, loaded, SqlFinder(site, name, loaded), site)
+            yield SqlSystem(name, loaded, site)
         except ConfigurationError:
             raise
         except ReticentError as error:

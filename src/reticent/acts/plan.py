@@ -10,13 +10,13 @@ from datetime import datetime
 
 from reticent import __version__
 from reticent.acts.gate import digest_in_force
-from reticent.acts.opening import Opened, OpenSystem, Progress, open_systems
+from reticent.acts.opening import Opened, Progress, open_systems
+from reticent.acts.systems import OpenSystem
 from reticent.errors import ReticentError, SystemRefused
-from reticent.model import NotLookedAt
+from reticent.model import NotLookedAt, SeriesFacts
 from reticent.policy.retention import DEFAULTS, cutoff
 from reticent.sever.plan import Fingerprints, Plan, PlannedStep, chunks
 from reticent.site import Site
-from reticent.systems.mapfile import Series
 
 
 def plan(opened: Opened, progress: Progress, only: str | None = None) -> Plan:
@@ -55,8 +55,8 @@ def fingerprints(opened: Opened, systems: list[OpenSystem]) -> Fingerprints:
         site=opened.site.fingerprint(),
         policy=hashlib.sha256(policy.encode()).hexdigest(),
         reticent=__version__,
-        maps={system.name: system.loaded.digest for system in systems},
-        structures={system.name: system.finder.database.structure.digest() for system in systems},
+        maps={system.name: system.map_digest for system in systems},
+        structures={system.name: system.structure_digest() for system in systems},
     )
 
 
@@ -65,29 +65,29 @@ class _SystemPlan:
 
     def __init__(self, site: Site, system: OpenSystem, progress: Progress, only: str | None) -> None:
         self._site, self._system, self._progress, self._only = site, system, progress, only
-        self._now = system.finder.now()
+        self._now = system.now()
         self.cutoffs: dict[str, str] = {}
         self.steps: list[PlannedStep] = []
         self.breaks: list[str] = []
-        self.not_planned = {f"{system.name}/{s}": why for s, why in system.finder.database.fit.refused.items()}
+        self.not_planned = {f"{system.name}/{s}": why for s, why in system.refused.items()}
 
     def make(self) -> None:
         """Survey every series that can be severed."""
-        here = [s for s in self._system.finder.database.fit.here(self._system.loaded) if s.sever != "nothing"]
+        here = [series for series in self._system.series() if series.severable]
         for number, series in enumerate(here):
             if self._only in (None, f"{self._system.name}/{series.id}"):
                 self._progress(f"{self._system.name}: {series.title}", number, len(here))
                 self._step(series)
 
-    def _step(self, series: Series) -> None:
+    def _step(self, series: SeriesFacts) -> None:
         name = f"{self._system.name}/{series.id}"
         limit = cutoff(self._site, self._system.name, series.id, series.retention_key, self._now, recorded=True)
-        survey = self._system.finder.survey(series.id, limit)
+        survey = self._system.survey(series.id, limit)
         if survey.due == 0 and not survey.withheld:
             return
         if isinstance(limit, datetime):
             self.cutoffs[name] = limit.isoformat()
-        (step,) = self._system.severer_steps(series)
+        (step,) = self._system.steps(series.id)
         self.steps.append(
             PlannedStep(
                 self._system.name,
@@ -102,24 +102,7 @@ class _SystemPlan:
             )
         )
         if survey.due:
-            self._breaks(series)
-
-    def _breaks(self, series: Series) -> None:
-        finder = self._system.finder
-        for measure in series.tally:
-            self.breaks.append(f"{self._system.name}/{series.id}: {measure} will be reported from tallies, by month")
-        if not isinstance(series.sever, str):
-            columns = finder.database.fit.columns[series.table]
-            cut = {name: a for name, a in series.sever.items() if a.disposition == "generalise"}
-            for name, action in cut.items():
-                self.breaks.append(
-                    f"{self._system.name}/{series.id}: {series.table}.{columns[name]} is cut to the {action.argument}"
-                )
-        if reports := finder.reports_reading(series):
-            shown = ", ".join(reports[:8]) + (f" and {len(reports) - 8} more" if len(reports) > 8 else "")
-            self.breaks.append(
-                f"{self._system.name}/{series.id}: saved SQL reports {shown} read it and will show no patron"
-            )
+            self.breaks += [f"{name}: {change}" for change in self._system.breaks(series.id)]
 
 
 def current(opened: Opened) -> tuple[Fingerprints, dict[str, OpenSystem]]:

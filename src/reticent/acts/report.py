@@ -92,7 +92,7 @@ def gather(opened: Opened, done: Done, *, sample: bool = False) -> Results:
 def _purposes(inventory: Inventory) -> Mapping[str, Purpose]:
     return {
         f"{found.system}/{found.series.id}": Purpose(
-            found.series.purpose, found.series.purpose_end, found.series.sever != "nothing"
+            found.series.purpose, found.series.purpose_end, found.series.severable
         )
         for found in inventory.found
     }
@@ -101,10 +101,10 @@ def _purposes(inventory: Inventory) -> Mapping[str, Purpose]:
 def _questions(opened: Opened, inventory: Inventory) -> Mapping[tuple[str, str], Question]:
     questions = {}
     for found in inventory.found:
-        for held in found.series.held:
-            if held.until and held.reason in found.survey.withheld:
-                asked = map_of(opened.site, found.system).decisions[held.until]
-                questions[found.system, held.reason] = Question(held.until, asked.question, asked.choices)
+        for reason, until in found.series.held:
+            if until and reason in found.survey.withheld:
+                asked = map_of(opened.site, found.system).decisions[until]
+                questions[found.system, reason] = Question(until, asked.question, asked.choices)
     return questions
 
 

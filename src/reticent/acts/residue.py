@@ -11,7 +11,8 @@ from contextlib import closing
 from dataclasses import replace
 
 from reticent.acts.gate import open_gate
-from reticent.acts.opening import Opened, OpenSystem
+from reticent.acts.opening import Opened
+from reticent.acts.systems import SqlSystem
 from reticent.errors import EvidenceBroken, NotPermitted
 from reticent.model import Finding, NotLookedAt, Scanned
 from reticent.prove.check import CheckResult
@@ -21,7 +22,7 @@ from reticent.stores.sql.scanner import SqlScanner
 ONLY_TEXTS = "its texts were scanned for everybody on the roster; numbers alone were not"
 
 
-def with_residue(opened: Opened, system: OpenSystem, found: CheckResult) -> CheckResult:
+def with_residue(opened: Opened, system: SqlSystem, found: CheckResult) -> CheckResult:
     """Return a system's check with what the scan of its free texts and unread tables says.
 
     Without a roster account, and where there is no such place, it stays as it is; where the gate refuses
@@ -44,7 +45,7 @@ def with_residue(opened: Opened, system: OpenSystem, found: CheckResult) -> Chec
     )
 
 
-def _scan(opened: Opened, system: OpenSystem, tables: tuple[str, ...]) -> Scanned:
+def _scan(opened: Opened, system: SqlSystem, tables: tuple[str, ...]) -> Scanned:
     gate, site, database = open_gate(opened), opened.site, system.finder.database
     with closing(SqlDiscloser(site.account(system.name, "roster"), database, gate.open)) as discloser:
         decision = gate.roster(discloser.persons(), [system.name]).require()
@@ -52,7 +53,7 @@ def _scan(opened: Opened, system: OpenSystem, tables: tuple[str, ...]) -> Scanne
             return scanner.scan(decision.permits[0])
 
 
-def _tables(system: OpenSystem) -> tuple[str, ...]:
+def _tables(system: SqlSystem) -> tuple[str, ...]:
     """Return the free texts the map lists and the tables nobody has read, as far as they are here."""
     there = system.finder.database.structure.tables
     listed = [table for elsewhere in system.loaded.elsewhere for table in elsewhere.scan]
@@ -60,13 +61,13 @@ def _tables(system: OpenSystem) -> tuple[str, ...]:
     return tuple(table for table in dict.fromkeys([*listed, *unmapped]) if table in there)
 
 
-def _findings(system: OpenSystem, scanned: Scanned) -> Iterator[Finding]:
+def _findings(system: SqlSystem, scanned: Scanned) -> Iterator[Finding]:
     for place, met in scanned.hits.items():
         advice = "A patron's identifier stands in this text: find what writes it there, and empty it in the system."
         yield Finding("residue", system.name, place, met, advice)
 
 
-def _still_not_looked_at(system: OpenSystem, found: CheckResult, scanned: Scanned) -> Iterator[NotLookedAt]:
+def _still_not_looked_at(system: SqlSystem, found: CheckResult, scanned: Scanned) -> Iterator[NotLookedAt]:
     """Yield what is left: places wholly scanned go, tables nobody has read were scanned for texts only."""
     there = system.finder.database.structure.tables
     whole = {

@@ -9,8 +9,9 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from reticent.acts.opening import Opened, OpenSystem, Progress
+from reticent.acts.opening import Opened, Progress
 from reticent.acts.plan import current
+from reticent.acts.systems import OpenSystem, RunSeverer
 from reticent.errors import NotPermitted, ReticentError
 from reticent.ledger.entries import Actor, Cause, Kind, Outcome
 from reticent.model import Step
@@ -19,7 +20,6 @@ from reticent.sever.plan import Plan, PlannedStep, changed, read_plan
 from reticent.sever.result import RunResult, SeveredStep
 from reticent.state.book import AGAIN, PARTLY, Severed
 from reticent.state.database import only_one
-from reticent.stores.sql.severer import SqlSeverer
 
 _CAUSES = (
     ("legal hold", Cause.LEGAL_HOLD),
@@ -44,6 +44,7 @@ def sever(
     opened: Opened, plan: Plan, progress: Progress, kind: Kind = Kind.SEVER_RUN, actor: Actor = Actor.OPERATOR
 ) -> RunResult:
     """Apply a plan, or go on with it. Raises NotPermitted, EvidenceBroken, and what a system raises."""
+    _ = opened.book  # makes the state folder, and refuses a clock that went back, before anything is locked
     with only_one(opened.site), ExitStack() as locks:
         run = _Run(opened, plan, progress, locks)
         run.start()
@@ -69,9 +70,10 @@ class _Run:
     def start(self) -> None:
         """Check that the plan may be applied, open the systems, settle what a crash left."""
         self._require_known()
-        self._severers: dict[str, SqlSeverer] = {}
+        self._severers: dict[str, RunSeverer] = {}
         self._restored: set[str] = set()
         fingerprints, self._systems = current(self.opened)
+        self._facts = {f"{n}/{facts.id}": facts for n, system in self._systems.items() for facts in system.series()}
         for system in self._systems.values():
             self.locks.callback(system.close)
         different = changed(self.plan, fingerprints)
@@ -145,7 +147,8 @@ class _Run:
         book, severer = self.opened.book, self._severers[name]
         expected = int(book.fact(f"mark {name}") or 0)
         if severer.leaves_receipts and severer.mark(book.identity()) < expected:
-            book.came_back(self._run, {s.name: self.plan.cutoffs[s.name] for s in self.plan.steps if s.system == name})
+            ours = (step for step in self.plan.steps if step.system == name and step.rows)
+            book.came_back(self._run, {step.name: self.plan.cutoffs[step.name] for step in ours})
             book.set_fact(f"restored {name}", self._run)
             self.opened.record(Kind.RESTORE_SEEN, f"restore {self._run} {name}", system=name)
         if book.fact(f"restored {name}"):
@@ -156,17 +159,17 @@ class _Run:
 
     def _record_totals(self) -> None:
         """Keep the reportable totals as they are before anything is severed."""
-        touched = {(step.system, self._systems[step.system].loaded.one(step.series).table) for step in self.plan.steps}
         for name in sorted(self._severers.keys() - self._restored):
-            finder = self._systems[name].finder
-            for measure in self._systems[name].loaded.measures:
-                if (name, measure.table) in touched:
+            system = self._systems[name]
+            touched = {step.series for step in self.plan.steps if step.system == name}
+            for measure in system.measures():
+                if touched & measure.series:
                     self.progress(f"{name}: counting {measure.title.lower()}", 0, 0)
-                    margins = finder.margins(measure)
+                    margins = system.margins(measure.id)
                     self.opened.book.raise_totals(name, _plus(margins, self.opened.book.tallies(name), measure.id))
-            self.opened.book.set_fact(f"totals {name}", finder.now().isoformat())
+            self.opened.book.set_fact(f"totals {name}", system.now().isoformat())
 
-    def _collect(self, severer: SqlSeverer) -> None:
+    def _collect(self, severer: RunSeverer) -> None:
         if waiting := severer.collected():
             self.opened.book.import_receipts(waiting)
             severer.forget(waiting)
@@ -184,7 +187,7 @@ class _Run:
                     self.result.held = True
                     self.result.notes.append(f"{planned.name} waits: {stop.reason}")
 
-    def _engine(self, name: str, severer: SqlSeverer) -> Engine:
+    def _engine(self, name: str, severer: RunSeverer) -> Engine:
         site = self.opened.site
         limits = Limits(
             stop_file=site.state_path / "stop",
@@ -193,20 +196,20 @@ class _Run:
             rows=site.sever.rows,
             free_space=site.sever.free_space,
         )
-        finder = self._systems[name].finder
+        system = self._systems[name]
         return Engine(
             severer=severer,
             holds=self.opened.holds,
             limits=limits,
             clock=self.opened.clock,
-            totals=finder.totals,
-            obstacle=lambda: finder.obstacle(site.systems[name].replicas, site.sever.lag),
+            totals=system.totals,
+            obstacle=lambda: system.obstacle(site.sever.lag),
             collect=lambda: self._collect(severer),
             progress=self._moved,
         )
 
     def _step(self, planned: PlannedStep, engine: Engine) -> None:
-        step, record_class = planned.step(), self._system(planned).loaded.one(planned.series).record_class
+        step, record_class = planned.step(), self._facts[planned.name].record_class
         self._planned, self._done = planned, self.opened.book.severed(self._run, planned.name)
         engine.severed += self._done
         cutoff = self.plan.cutoff(planned.name)
@@ -230,7 +233,7 @@ class _Run:
 
     def _moved(self, step: Step, rows: int) -> None:
         self._done += rows
-        title = self._systems[step.system].loaded.one(step.series).title
+        title = self._facts[step.name].title
         self.progress(f"{step.system}: {title}", self._done, self._planned.rows)
 
     def _system(self, planned: PlannedStep) -> OpenSystem:
@@ -249,7 +252,7 @@ class _Run:
             if not planned.rows:
                 continue
             self.progress(f"{planned.system}: recounting {planned.series}", 0, 0)
-            survey = self._system(planned).finder.survey(planned.series, self.plan.cutoff(planned.name))
+            survey = self._system(planned).survey(planned.series, self.plan.cutoff(planned.name))
             severed = book.severed(self._run, planned.name)
             self.result.steps.append(SeveredStep(planned.system, planned.series, planned.rows, severed, survey.due))
             book.save_step(self._run, planned.name, planned.rows, severed, survey.due)

@@ -6,10 +6,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from reticent.acts.opening import Opened, OpenSystem, Progress, open_systems
+from reticent.acts.opening import Opened, Progress, open_systems
+from reticent.acts.systems import OpenSystem
 from reticent.errors import ReticentError
-from reticent.model import NotLookedAt
-from reticent.systems.mapfile import Measure
+from reticent.model import MeasureFacts, NotLookedAt
 from reticent.tallies.programmes import Figure, Programme, figures, programme
 
 
@@ -82,21 +82,23 @@ def _count(
     progress: Progress,
 ) -> None:
     tallies = opened.book.tallies(system.name)
-    measures = [m for m in system.loaded.measures if m.table in system.finder.database.structure.tables]
+    measures = system.measures()
     for number, measure in enumerate(measures):
         progress(f"{system.name}: {measure.title}", number, len(measures))
-        if not measure.date and year < opened.clock.now().year - 1:
+        if not measure.dated and year < opened.clock.now().year - 1:
             continue
         margin = "itemtype" if "itemtype" in measure.by else ""
-        for margins in (system.finder.margins(measure), tallies):
+        for margins in (system.margins(measure.id), tallies):
             _add(margins, measure, margin, str(year), counts)
-        answered.sources[measure.id].append(f"{system.name}: {measure.table}, {measure.title.lower()}")
+        for included in measure.includes:
+            counts.setdefault(included, {})
+        answered.sources[measure.id].append(f"{system.name}: {measure.source}, {measure.title.lower()}")
 
 
-def _add(margins: Any, measure: Measure, margin: str, year: str, counts: dict[str, dict[str, int]]) -> None:
+def _add(margins: Any, measure: MeasureFacts, margin: str, year: str, counts: dict[str, dict[str, int]]) -> None:
     cells = counts[measure.id]
     for key, values in margins.items():
         name, month, by = key.split("|")
-        if name == measure.id and by == margin and (not measure.date or month.startswith(year)):
+        if name == measure.id and by == margin and (not measure.dated or month.startswith(year)):
             for value, rows in values.items():
                 cells[value] = cells.get(value, 0) + rows

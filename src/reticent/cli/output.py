@@ -50,7 +50,7 @@ def read_json(path: Path) -> Mapping[str, Any]:
     """Read a JSON document. Raises EvidenceBroken if it is none."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise EvidenceBroken("This is not a plan.", where=str(path), do="Make one with `reticent plan --out`.")
@@ -271,4 +271,6 @@ def show_check(report: CheckReport) -> None:
         _console().print(table)
     say(f"\n{len(report.checked)} questions were asked again by other code.")
     _list("Not looked at", [f"{n.system}: {n.place}: {n.why}" for n in report.not_looked_at])
-    say(f"\n{report.result.verdict()}", "bold")
+    for name, error in report.unreachable:
+        say(f"\n{name}: {error}")
+    say(f"\n{report.verdict()}", "bold")

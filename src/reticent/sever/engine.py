@@ -74,10 +74,22 @@ class Engine:
             self._before = self.totals()
         walk = self.severer.chunks(step, cutoff, run, first)
         # A hold looked at for the step before may still cover this one.
-        self._size, self._epoch, done, chunks = FIRST, -1, 0, 0
+        self._size, self._epoch = FIRST, -1
+        try:
+            done = self._chunks(walk, step, record_class, ceiling)
+        except Stopped:
+            self.collect()
+            raise
+        self.collect()
+        self._check_wires()
+        return done
+
+    def _chunks(self, walk: Walk, step: Step, record_class: str, ceiling: int) -> int:
+        done = chunks = 0
         while done < ceiling:
             self._look_around(step, record_class)
-            receipt = self._next(walk, ceiling - done)
+            left = ceiling - done
+            receipt = self._next(walk, min(left, self.limits.rows - self.severed) if self.limits.rows else left)
             if receipt is None or not self._moves(step, receipt):
                 break
             done += receipt.rows
@@ -86,8 +98,6 @@ class Engine:
             self.progress(step, receipt.rows)
             if chunks % COLLECT_EVERY == 0:
                 self.collect()
-        self.collect()
-        self._check_wires()
         return done
 
     def _moves(self, step: Step, receipt: Receipt) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
@@ -64,6 +65,7 @@ _NO_TYPE = ("same", "absent", "only", "")
 
 def _check(loaded: Map, source: TomlFile) -> None:
     checker = _Checker(loaded, source)
+    checker.head()
     for name in loaded.tables:
         checker.table(name)
     seen: set[str] = set()
@@ -98,9 +100,39 @@ class _Checker:
             do=_DO,
         )
 
+    def head(self) -> None:
+        if not self._map.requires:
+            self.fail("it requires no column, so every database would be one", "requires")
+        for need in self._map.requires:
+            self._column(need, "requires")
+        for kind in ("exposures", "relinks"):
+            for index, query in enumerate(getattr(self._map, kind)):
+                for need in query.needs:
+                    self._column(need, kind, index, "needs")
+        for name in ("person_columns", "plugin_tables"):
+            try:
+                re.compile(getattr(self._map.drift, name))
+            except re.error:
+                self.fail(f"{name} is not a regular expression", "drift", name)
+        if (settings := self._map.settings_in) is not None:
+            self.names(settings.table, [], "settings_in", "table")
+        if (sentinel := self._map.sentinel) is not None:
+            self.names(sentinel.table, [sentinel.field], "sentinel")
+            for condition in sentinel.never:
+                self.predicate(sentinel.table, condition, "sentinel", "never")
+            if settings is None:
+                self.fail("a sentinel is named by a setting, and the map has no settings_in", "sentinel")
+
+    def _column(self, need: str, *keys: str | int) -> None:
+        if not re.fullmatch(r"\w+\.\w+", need):
+            self.fail(f'"{need}" is not table.column', *keys)
+
     def table(self, name: str) -> None:
         table = self._map.tables[name]
         self.names(name, filter(None, [table.key, table.window]), "tables", name)
+        for walked in filter(None, [table.key, table.window]):
+            if table.fields[walked].optional:
+                self.fail(f'"{name}" is walked by "{walked}", which may not be there', "tables", name)
         for link, target in table.links.items():
             place = ("tables", name, "links", link)
             self.names(name, target.on.values(), *place)
@@ -121,6 +153,7 @@ class _Checker:
 
     def series(self, index: int, series: Series) -> None:
         place: tuple[str | int, ...] = ("series", index)
+        self.names(series.table, [], *place, "table")
         self.names(series.table, series.persons, *place, "persons")
         for key in ("date", "ended", "branch", "who"):
             if path := getattr(series, key):
@@ -132,6 +165,7 @@ class _Checker:
         for reason, condition in series.open.items():
             self.predicate(series.table, condition, *place, "open", reason)
         self._held(series, *place)
+        self._tally(series, *place)
         self._sever(series, *place)
 
     def _held(self, series: Series, *place: str | int) -> None:
@@ -139,6 +173,15 @@ class _Checker:
             self.predicate(series.table, held.when, *place, "held")
             if held.until and held.until not in self._map.decisions:
                 self.fail(f'there is no decision "{held.until}"', *place, "held")
+
+    def _tally(self, series: Series, *place: str | int) -> None:
+        tables = {measure.id: measure.table for measure in self._map.measures}
+        for name in series.tally:
+            if tables.get(name) != series.table:
+                self.fail(f'"{name}" is not a measure of "{series.table}"', *place, "tally")
+        table = self._map.tables[series.table]
+        if series.tally and not table.key and not table.window:
+            self.fail("rows that are chosen by number cannot be tallied; the table needs a key", *place, "tally")
 
     def _sever(self, series: Series, *place: str | int) -> None:
         if isinstance(series.sever, str):

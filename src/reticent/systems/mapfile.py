@@ -7,11 +7,11 @@ columns; everything else speaks of named fields.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from reticent.model import Disposition, RecordClass
+from reticent.model import Disposition, RecordClass, SeriesFacts
 from reticent.systems.predicates import And, Compare, IsNull, NotInLanguage, Or, Predicate, Sentinel, parse
 from reticent.systems.predicates import Field as FieldName
 from reticent.systems.predicates import Not as Negation
@@ -152,6 +152,21 @@ class Series(Strict):
             parts += (self.tied,)
         return And(parts)
 
+    def facts(self) -> SeriesFacts:
+        """Return what the acts need to know of it."""
+        held = tuple((held.reason, held.until) for held in self.held)
+        return SeriesFacts(
+            self.id,
+            self.title,
+            self.record_class,
+            self.retention_key,
+            self.purpose,
+            self.purpose_end,
+            self.sever != "nothing",
+            self.weak,
+            held,
+        )
+
     def dispositions(self) -> tuple[str, ...]:
         """Return the precise words for what severing does here."""
         if isinstance(self.sever, str):
@@ -160,7 +175,7 @@ class Series(Strict):
 
 
 def not_sentinel(field: str) -> Predicate:
-    """Return ``field <> :sentinel``; compilers drop it where no sentinel is set."""
+    """Return ``field <> :sentinel``: TRUE of every patron where no stand-in is set."""
     return Compare("<>", FieldName(field), Sentinel())
 
 
@@ -213,12 +228,23 @@ class Decision(Strict):
 
 
 class SettingRule(Strict):
-    """A setting that creates or exposes ties when its value is one of ``risky`` ("" is unset)."""
+    """A setting that creates or exposes ties when it is one of ``risky``, or none of ``safe`` ("" is unset)."""
 
     name: str
-    risky: tuple[str, ...]
+    risky: tuple[str, ...] = ()
+    safe: tuple[str, ...] = ()
     why: str
     advice: str
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if bool(self.risky) == bool(self.safe):
+            raise ValueError(f'the setting "{self.name}" needs risky or safe values, not both')
+        return self
+
+    def is_risky(self, value: str | None) -> bool:
+        """Whether a value creates or exposes ties; None where the setting is not stored."""
+        return (value or "") in self.risky if self.risky else (value or "") not in self.safe
 
 
 class Exposure(Strict):
@@ -249,6 +275,8 @@ class Measure(Strict):
     when: Condition | None = None
     date: str = ""
     by: tuple[str, ...] = ()
+    includes: tuple[str, ...] = ()
+    """Other measures of a form that this one holds and cannot tell apart."""
 
 
 class Tripwire(Strict):

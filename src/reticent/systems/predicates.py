@@ -32,7 +32,8 @@ class Literal:
 
 @dataclass(frozen=True)
 class Sentinel:
-    """The system's stand-in patron; comparing with it is UNKNOWN where none is set."""
+    """The system's stand-in patron. Where none is set nobody is it: ``= :sentinel`` is FALSE of every value
+    and ``<> :sentinel`` TRUE; other comparisons, and those with NULL, are UNKNOWN."""
 
 
 Operand = Field | Literal | Sentinel
@@ -115,10 +116,9 @@ class NotInLanguage(ValueError):
 def parse(text: str) -> Predicate:
     """Parse one predicate. Raises NotInLanguage with the offending part."""
     try:
-        tree = sqlglot.parse_one(text)
+        return _predicate(sqlglot.parse_one(text))
     except (SqlglotError, RecursionError):
-        raise NotInLanguage(f"`{text}` is not a condition") from None
-    return _predicate(tree)
+        raise NotInLanguage(f"`{text[:200]}` is not a condition") from None
 
 
 def _predicate(node: exp.Expr) -> Predicate:

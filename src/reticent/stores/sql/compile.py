@@ -117,6 +117,10 @@ class Compiler:
                 return self._no_row(source, table, predicate)
 
     def _compare(self, source: sa.FromClause, table: str, op: str, left: Operand, right: Operand) -> Sql:
+        if self.sentinel is None and isinstance(right, Sentinel):
+            return self._unlike_nobody(source, table, op, left)
+        if self.sentinel is None and isinstance(left, Sentinel):
+            return self._unlike_nobody(source, table, op, right)
         sides = [self._operand(source, table, side) for side in (left, right)]
         if self.sentinel is None and Sentinel() in (left, right):
             # Nobody stands in for anybody: no patron is the stand-in, and every patron is someone else.
@@ -125,6 +129,11 @@ class Compiler:
         if sides[0] is None or sides[1] is None:
             return sa.false()
         return sides[0].op(op, is_comparison=True)(sides[1])
+
+    def _unlike_nobody(self, source: sa.FromClause, table: str, op: str, side: Operand) -> Sql:
+        """Where no stand-in is set nobody is it: ``<>`` is TRUE of every value, all else of none."""
+        value = self._operand(source, table, side)
+        return value.is_not(None) if op == "<>" and value is not None else sa.false()
 
     def _operand(self, source: sa.FromClause, table: str, side: Operand) -> Column | None:
         if isinstance(side, Field):

@@ -33,6 +33,7 @@ _WRONG_PASSWORD = {1045, 1698, "28P01", "28000"}
 _UNKNOWN_DATABASE = {1049, 1044, "3D000"}
 NO_RIGHT = {1142, 1143, 1227, 1370, "42501"}
 NO_TABLE = {1146, "42P01"}
+NOT_A_DATABASE = 26
 _READ_ONLY = {1290, 1792, 1836, "25006"}
 _FULL = {1021, 1114, 1041, 28, "53100"}
 _RIGHT = re.compile(
@@ -124,7 +125,21 @@ def code(error: DBAPIError) -> int | str:
         return first
     if (state := getattr(original, "sqlstate", None)) is not None:
         return str(state)
-    words = {"locked": 1205, "busy": 1205, "disk is full": 1021, "readonly": 1290, "unable to open": 2003}
+    words = {
+        "locked": 1205,
+        "busy": 1205,
+        "disk is full": 1021,
+        "readonly": 1290,
+        "unable to open": 2003,
+        "not a database": NOT_A_DATABASE,
+        "malformed": NOT_A_DATABASE,
+        # PostgreSQL refuses a connection without a SQLSTATE, in words.
+        "password authentication failed": 1045,
+        "no password supplied": 1045,
+        'role "': 1045,
+        "does not exist": 1049,
+        "pg_hba.conf": 1045,
+    }
     return next((number for word, number in words.items() if word in str(first)), str(type(original).__name__))
 
 
@@ -138,6 +153,8 @@ def explain(error: DBAPIError, system: str) -> ReticentError:
         return SystemUnreachable("The user or password was not accepted.", where=where, do=_ACCOUNTS)
     if number in _UNKNOWN_DATABASE:
         return SystemUnreachable("There is no such database, or the account may not use it.", where=where, do=_ACCOUNTS)
+    if number == NOT_A_DATABASE:
+        return SystemRefused("The file is not a database, or it is damaged.", where=where, do=_ACCOUNTS)
     if number in NO_RIGHT:
         return _missing_right(error, where)
     if number in _READ_ONLY:

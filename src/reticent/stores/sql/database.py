@@ -91,7 +91,9 @@ def setting(connection: sa.Connection, database: Database, name: str) -> str | N
     if place is None or place.table not in database.structure.tables:
         return None
     source = database.compiler().table(place.table)
-    found = connection.execute(sa.select(source.c[place.value]).where(source.c[place.name] == name)).scalar()
+    # A system finds its settings whatever their case: Koha's installer writes "OpacPrivacy", its code "OPACPrivacy".
+    named = sa.func.lower(source.c[place.name]) == name.lower()
+    found = connection.execute(sa.select(source.c[place.value]).where(named)).scalar()
     return None if found is None else str(found)
 
 

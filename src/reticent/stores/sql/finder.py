@@ -67,7 +67,7 @@ class SqlFinder:
     def _settings(self, connection: sa.Connection) -> Iterator[Setting]:
         for rule in self._map.settings:
             value = setting(connection, self.database, rule.name)
-            if (value or "") in rule.risky:
+            if rule.is_risky(value):
                 shown = value or "not set"
                 yield Setting(self.system, rule.name, shown, rule.why, rule.advice)
 

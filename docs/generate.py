@@ -1,0 +1,190 @@
+"""Writes the generated pages of docs/: ``make docs``. A test fails while one of them is out of date."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from typer.main import get_command
+
+from reticent.cli import main
+from reticent.model import RecordClass
+from reticent.systems.load import shipped
+from reticent.systems.mapfile import Action, Map, Series
+
+REFERENCE = Path(__file__).parent / "reference"
+_BY_HAND = "<!-- Written by `make docs`; change {source}, not this page. -->"
+
+
+def commands() -> str:
+    """Return the page of every command, from the command line's own help."""
+    main._add_groups()
+    root: Any = get_command(main.app)
+    lines = [
+        "# Commands",
+        "",
+        _BY_HAND.format(source="the commands' own help"),
+        "",
+        "    reticent [--site FILE] [--json] [-q|-v] COMMAND",
+        "",
+        "People see tables, colour and progress; `--json` prints exactly one JSON document. What a number at the end",
+        "means is in [exit codes](exit-codes.md); the words are in [words](words.md).",
+        "",
+        *_options(root),
+    ]
+    for name, command in root.commands.items():
+        lines += _command(f"reticent {name}", command)
+    return "\n".join(lines) + "\n"
+
+
+def _command(name: str, command: Any) -> Iterator[str]:
+    if inner := getattr(command, "commands", None):
+        for each, sub in inner.items():
+            yield from _command(f"{name} {each}", sub)
+        return
+    arguments = [_shown(p) for p in command.params if p.param_type_name == "argument"]
+    yield from ["", f"## {name}", "", str(command.help or "").strip()]
+    yield from ["", "    " + " ".join([name, *arguments])]
+    yield from _options(command)
+
+
+def _options(command: Any) -> Iterator[str]:
+    shown = [parameter for parameter in command.params if parameter.name != "help"]
+    if shown:
+        yield from ["", "| option | meaning |", "| --- | --- |"]
+    for parameter in shown:
+        yield f"| `{_shown(parameter)}` | {_cell(str(parameter.help or ''))}{_default(parameter)} |"
+
+
+def _shown(parameter: Any) -> str:
+    if parameter.param_type_name == "argument":
+        return str(parameter.metavar or parameter.name.upper())
+    return ", ".join(parameter.opts) + (f" {parameter.metavar}" if parameter.metavar else "")
+
+
+def _default(parameter: Any) -> str:
+    value = parameter.default
+    plain = isinstance(value, str | int | Path) and not isinstance(value, bool) and str(value)
+    return f" Default: `{value}`." if plain else ""
+
+
+def map_page(kind: str, release: str) -> str:
+    """Return the page of one map: every series, every setting, and what it does not cover."""
+    loaded = shipped(kind)
+    title = loaded.title
+    lines = [
+        f"# What a {title} keeps, and what happens to it",
+        "",
+        _BY_HAND.format(source=f"`systems/{kind}.toml`"),
+        "",
+        f"{len(loaded.series)} series in {len({s.table for s in loaded.series})} tables, read in {release}. The map",
+        "fits a database by the columns that are there, never by its version number; what it cannot vouch for is",
+        "refused, series by series, and listed by `reticent find`. How the map is written: [maps](maps.md).",
+        "",
+        "**Ends** is the event that ends the purpose; the [retention](../explanation/retention.md) of the record class",
+        "counts from it, unless another setting is named. **Not while**: a tie that is finished and still left alone.",
+        f"**{title} itself** is what its own features do about it.",
+    ]
+    for record_class in RecordClass:
+        found = [series for series in loaded.series if series.record_class is record_class]
+        if found:
+            lines += [
+                "",
+                f"## {record_class}",
+                "",
+                f"| series | place | purpose | ends | happens | not while | {title} itself |",
+            ]
+            lines += ["| --- | --- | --- | --- | --- | --- | --- |", *(_series(loaded, series) for series in found)]
+    return "\n".join([*lines, *_rest(loaded)]) + "\n"
+
+
+def _series(loaded: Map, series: Series) -> str:
+    ends = series.purpose_end + (f" (retention: `{series.retention}`)" if series.retention else "")
+    reasons = [*series.open, *(held.reason + (f" (`{held.until}`)" if held.until else "") for held in series.held)]
+    own = series.own + (f"; weak: {series.weak}" if series.weak else "")
+    name, place = f"{series.title} (`{series.id}`)", _place(loaded, series)
+    cells = [name, place, series.purpose, ends, _happens(loaded, series), "; ".join(reasons), own]
+    return "| " + " | ".join(map(_cell, cells)) + " |"
+
+
+def _place(loaded: Map, series: Series) -> str:
+    columns = [loaded.tables[series.table].fields[name].column for name in series.persons]
+    return f"`{series.table}`" + (f" ({', '.join(f'`{column}`' for column in columns)})" if columns else "")
+
+
+def _happens(loaded: Map, series: Series) -> str:
+    if isinstance(series.sever, str):
+        return {"delete": "the row is deleted", "nothing": "counted and reported only"}[series.sever] + _tallied(series)
+    fields = loaded.tables[series.table].fields
+    return "; ".join(f"`{fields[name].column}` {_word(action)}" for name, action in series.sever.items()) + _tallied(
+        series
+    )
+
+
+_WORDS: Mapping[str, str] = {"null": "emptied (NULL)", "sentinel": "names the stand-in patron, else NULL",
+                             "overwrite": "overwritten", "generalise": "cut to the"}  # fmt: skip
+
+
+def _word(action: Action) -> str:
+    argument = f" {action.argument}" if action.disposition == "generalise" else ""
+    return _WORDS[action.disposition] + argument + (" in some rows" if action.condition is not None else "")
+
+
+def _tallied(series: Series) -> str:
+    return f"; counted first: {', '.join(series.tally)}" if series.tally else ""
+
+
+def _rest(loaded: Map) -> Iterator[str]:
+    yield from ["", "## Questions only the library can answer", ""]
+    for name, decision in loaded.decisions.items():
+        choices = "; ".join(f"`{word}`: {what}" for word, what in decision.choices.items())
+        yield f"- `{name}`: {decision.question} {choices}."
+    yield from ["", "## Settings that create or show ties", "", "| setting | reported when | why | what to do |"]
+    yield "| --- | --- | --- | --- |"
+    for rule in loaded.settings:
+        when = (
+            ", ".join(value or "not set" for value in rule.risky)
+            or f"not {' or '.join(v or 'empty' for v in rule.safe)}"
+        )
+        yield f"| {rule.name} | {_cell(when)} | {_cell(rule.why)} | {_cell(rule.advice)} |"
+    for exposure in loaded.exposures:
+        yield f"| {_cell(exposure.name)} | more than none | {_cell(exposure.why)} | {_cell(exposure.advice)} |"
+    yield from _lists(loaded)
+
+
+def _lists(loaded: Map) -> Iterator[str]:
+    yield from [
+        "",
+        "## Asked again by `reticent check`",
+        "",
+        "Can a severed tie be joined back to a patron? Each must be zero.",
+        "",
+    ]
+    yield from (f"- {relink.name}" for relink in loaded.relinks)
+    yield from [
+        "",
+        "## Never moved by severing",
+        "",
+        "A run stops if one of these totals moves more than a live library moves it.",
+        "",
+    ]
+    yield from (f"- {wire.name}" for wire in loaded.tripwires)
+    yield from ["", "## Not covered", ""]
+    yield from (f"- {place.place}: {place.why}" for place in loaded.elsewhere)
+    yield from ["", "Tables with a key to a person that hold no use and no act at a time:", ""]
+    yield from (f"- `{table}`: {why}" for table, why in loaded.harmless.items())
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "commands.md": commands,
+    "koha.md": lambda: map_page("koha", "the schemas of Koha 19.06 and of a 25.x"),
+}
+
+if __name__ == "__main__":
+    for name, page in PAGES.items():
+        (REFERENCE / name).write_text(page(), encoding="utf-8")

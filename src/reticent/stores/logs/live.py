@@ -1,0 +1,92 @@
+"""Stands in front of a log: lines come in from the server, and only severed lines reach the disk.
+
+Keys live in this process only, a new one every day. Whatever goes wrong, nothing raw is written.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TextIO
+
+from reticent.errors import ConfigurationError, ReticentError
+from reticent.stores.logs.kernel import Treater
+from reticent.stores.logs.sources import TABULAR, LogSource
+from reticent.stores.logs.streams import LONGEST
+
+_READ = 1 << 16
+_DAY = 86_400
+_KEY = 32
+
+
+def run_filter(
+    stdin: int, stdout: int, source: LogSource, key: bytes | None = None, *, errors: TextIO
+) -> int:
+    """Sever lines from the file descriptor ``stdin`` to ``stdout`` until the end; return the exit code.
+
+    A line is written as soon as its newline has come; what is not yet a whole line is held. ``key``
+    None: a fresh key every day that never leaves this process. On any error a sentence goes to
+    ``errors`` (the server's error log), the lines at hand are dropped, and the code is not 0.
+    """
+    if source.format in TABULAR:
+        raise ConfigurationError(
+            "a log with a header line cannot be filtered live", do="sever its files at rest"
+        )
+    try:
+        _Filter(source, key).run(stdin, stdout)
+    except BrokenPipeError:
+        errors.write(
+            "reticent filter: the log cannot be written any more; lines were dropped, none was let through\n"
+        )
+        return 3
+    except ReticentError as error:
+        errors.write(f"reticent filter: {error.what}; lines were dropped, none was let through\n")
+        return error.exit_code
+    except Exception as error:  # fail closed: the text of an unforeseen error may hold a line
+        errors.write(
+            f"reticent filter: stopped by {type(error).__name__}; lines were dropped, none was let through\n"
+        )
+        return 3
+    return 0
+
+
+class _Filter:
+    def __init__(self, source: LogSource, key: bytes | None) -> None:
+        self._source, self._key = source, key
+        self._day = -1
+        self._worker: Treater | None = None
+        self._held = b""
+        self._overlong = False
+
+    def run(self, stdin: int, stdout: int) -> None:
+        self._current()  # a format that cannot be compiled stops the filter before the first line
+        while data := os.read(stdin, _READ):
+            _write(stdout, self._take(data))
+        if self._held:
+            _write(stdout, self._current().treat(self._held + b"\n", 0)[:-1])
+
+    def _take(self, data: bytes) -> bytes:
+        out = b""
+        if self._overlong:
+            _, newline, data = data.partition(b"\n")
+            if not newline:
+                return b""
+            self._overlong, out = False, self._current().overlong(0)
+        self._held += data
+        cut = self._held.rfind(b"\n") + 1
+        whole, self._held = self._held[:cut], self._held[cut:]
+        if len(self._held) > LONGEST:
+            self._held, self._overlong = b"", True
+        return out + (self._current().treat(whole, 0) if whole else b"")
+
+    def _current(self) -> Treater:
+        today = int(time.time()) // _DAY
+        if self._worker is None or today != self._day:
+            self._day = today
+            self._worker = self._source.treater(self._key or os.urandom(_KEY))
+        return self._worker
+
+
+def _write(stdout: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(stdout, data) :]

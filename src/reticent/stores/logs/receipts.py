@@ -1,0 +1,129 @@
+"""Receipts of severed files: durable before the file changes its content, found again by digest.
+
+A folder of small JSON files, one a content; the counterpart of the receipt table that is written
+in a database's own transaction. No name, no value, no line of a log is in them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from reticent.model import Margins
+from reticent.stores.logs.counting import Carry
+
+
+@dataclass(frozen=True)
+class FileReceipt:
+    """The proof that one file was severed. ``before`` and ``after`` are SHA-256 of the file's bytes.
+
+    ``text`` is the SHA-256 of the text as it was, decompressed: a copy has the same. ``done`` False: the
+    new content was ready and proved, the file may or may not carry it yet.
+    ``shown`` are offset and shape of the first withheld lines; ``paths`` every file that had this content.
+    """
+
+    run: str
+    step: str
+    before: str
+    after: str
+    text: str
+    lines: int
+    withheld: int
+    tally: Margins = field(default_factory=dict)
+    shown: tuple[tuple[int, str], ...] = ()
+    paths: tuple[str, ...] = ()
+    carry: Carry | None = None
+    """What the next file of this log must know to count nothing twice: a tie while its key lives."""
+    newest: float = 0.0
+    done: bool = False
+    changed: bool = True
+
+
+class Receipts:
+    """The receipts in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def prepare(self, receipt: FileReceipt) -> None:
+        """Make a receipt durable before the rename. The same content again replaces its own receipt."""
+        self._write(replace(receipt, done=False))
+
+    def finish(self, receipt: FileReceipt) -> FileReceipt:
+        """Mark a receipt as carried out."""
+        done = replace(receipt, done=True)
+        self._write(done)
+        return done
+
+    def of(self, digest: str) -> FileReceipt | None:
+        """Return the receipt of the file whose content was ``digest`` before it was severed."""
+        return self._read(self._folder / f"{digest}.json")
+
+    def made(self, digest: str) -> FileReceipt | None:
+        """Return the receipt that made the content ``digest``: then the file is severed already."""
+        return next((one for one in self.all() if one.after == digest), None)
+
+    def twin(self, text: str, path: str) -> FileReceipt | None:
+        """Return the receipt of another file that held the same text: a copy, counted once already."""
+        return next(
+            (one for one in self.all() if one.text == text and one.done and path not in one.paths), None
+        )
+
+    def all(self) -> Iterator[FileReceipt]:
+        """Return every receipt, done or not."""
+        for path in sorted(self._folder.glob("*.json")):
+            found = self._read(path)
+            if found is not None:
+                yield found
+
+    def last(self, step: str) -> FileReceipt | None:
+        """Return the receipt of the newest lines of one step that were severed."""
+        found = [one for one in self.all() if one.step == step and one.done and one.changed]
+        return max(found, key=lambda one: one.newest, default=None)
+
+    def forget(self, older: float) -> None:
+        """Drop what ties sessions to receipts all of whose lines are older than ``older`` (seconds)."""
+        for one in self.all():
+            if one.carry is not None and one.newest < older:
+                self._write(replace(one, carry=None))
+
+    def drop(self, receipt: FileReceipt) -> None:
+        """Forget a receipt that state has imported."""
+        (self._folder / f"{receipt.before}.json").unlink(missing_ok=True)
+        sync_folder(self._folder)
+
+    @staticmethod
+    def _read(path: Path) -> FileReceipt | None:
+        try:
+            raw: Mapping[str, Any] = json.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        shown = tuple((int(offset), str(shape)) for offset, shape in raw["shown"])
+        clicks = {int(link): seconds for link, seconds in (raw["carry"] or {}).get("clicks", {}).items()}
+        carry = Carry(raw["carry"]["sessions"], clicks) if raw["carry"] else None
+        return FileReceipt(**{**raw, "shown": shown, "paths": tuple(raw["paths"]), "carry": carry})
+
+    def _write(self, receipt: FileReceipt) -> None:
+        path = self._folder / f"{receipt.before}.json"
+        fresh = path.with_suffix(f".{os.getpid()}.new")
+        with fresh.open("w", encoding="utf-8") as out:
+            # vars, not asdict: a tally by title is large, and asdict would copy it
+            json.dump({**vars(receipt), "carry": receipt.carry and vars(receipt.carry)}, out)
+            out.flush()
+            os.fsync(out.fileno())
+        fresh.replace(path)
+        sync_folder(self._folder)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
