@@ -13,7 +13,7 @@ from dataclasses import replace
 from reticent.acts.gate import open_gate
 from reticent.acts.opening import Opened
 from reticent.acts.systems import SqlSystem
-from reticent.errors import NotPermitted
+from reticent.errors import EvidenceBroken, NotPermitted
 from reticent.model import Finding, NotLookedAt, Scanned
 from reticent.prove.check import CheckResult
 from reticent.stores.sql.discloser import SqlDiscloser
@@ -25,8 +25,8 @@ ONLY_TEXTS = "its texts were scanned for everybody on the roster; numbers alone 
 def with_residue(opened: Opened, system: SqlSystem, found: CheckResult) -> CheckResult:
     """Return a system's check with what the scan of its free texts and unread tables says.
 
-    Without a roster account, and where there is no such place, it stays as it is. Raises what the
-    gate and the system raise: what cannot be read is never called kept.
+    Without a roster account, and where there is no such place, it stays as it is; where the gate refuses
+    it says so. Raises what the system raises: what cannot be read is never called kept.
     """
     if not opened.site.systems[system.name].accounts.roster or system.loaded.roster is None:
         return found
@@ -34,7 +34,7 @@ def with_residue(opened: Opened, system: SqlSystem, found: CheckResult) -> Check
         return found
     try:
         scanned = _scan(opened, system, tables)
-    except NotPermitted as refused:
+    except (NotPermitted, EvidenceBroken) as refused:
         left = NotLookedAt(system.name, "residue", refused.what)
         return replace(found, not_looked_at=(*found.not_looked_at, left))
     unread = tuple(NotLookedAt(system.name, table, why) for table, why in scanned.unread.items())

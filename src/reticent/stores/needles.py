@@ -73,7 +73,8 @@ def _telling(value: str) -> bool:
 
 def _fold(text: str) -> str:
     """Return text without case, with one space for every gap and for the comma of "Surname, First name"."""
-    plain = text if text.isascii() else unicodedata.normalize("NFC", text)
+    # Half a surrogate pair, which no database keeps but JSON may bring, is no text to the searcher.
+    plain = text if text.isascii() else unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode())
     return _GAPS.sub(" ", plain.casefold())
 
 

@@ -307,7 +307,7 @@ def test_the_servers_statement_log_is_the_same_whomever_an_order_is_about(
     log = mariadb.home / "disclosed.log"
     with door(tmp_path, url, keys) as found:
         [one, two] = [str(c) for (c,) in found.ask("SELECT cardnumber FROM borrowers WHERE borrowernumber > 5 LIMIT 2")]
-        people = found.ask("SELECT borrowernumber, cardnumber, userid, email, surname FROM borrowers")
+        people = found.ask("SELECT cardnumber, userid, email FROM borrowers")
         found.ties(patrons=frozenset({one}))
         logs = []
         for number, scope in enumerate(({"patrons": frozenset({one})}, {"patrons": frozenset({two})})):
@@ -320,9 +320,9 @@ def test_the_servers_statement_log_is_the_same_whomever_an_order_is_about(
     said = [re.findall(r"SELECT (.*)", text) for text in logs]
     assert said[0] == said[1]
     assert len(said[0]) > 30
-    for _, *texts in people:
-        for text in filter(None, texts):
-            assert not any(re.search(rf"\b{re.escape(str(text))}\b", line) for line in said[0] if len(str(text)) > 3)
+    identifiers = [str(one) for row in people for one in row if one]
+    assert len(identifiers) > 200
+    assert not [one for one in identifiers if any(one in line for line in said[0])]
     assert "2021-03-04" not in logs[0]
 
 
