@@ -2,7 +2,7 @@
 
 One named test each; the list is in the project's first issue.
 """
-# ruff: noqa: DTZ005, ISC004
+# ruff: noqa: DTZ005
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_not_a_database_at_all(sqlite_lab: kit.Lab) -> None:
 def limited(mariadb_lab: kit.Lab, mariadb: Server) -> Iterator[tuple[kit.Lab, Server, str]]:
     """A lab whose sever account starts with no right at all; yields its database's name too."""
     database = mariadb_lab.url.rsplit("/", 1)[1].partition("?")[0]
-    mariadb.execute("CREATE OR REPLACE USER severer@'%' IDENTIFIED BY 'pw'", f"GRANT USAGE ON *.* TO severer@'%'")
+    mariadb.execute("CREATE OR REPLACE USER severer@'%' IDENTIFIED BY 'pw'", "GRANT USAGE ON *.* TO severer@'%'")
     mariadb_lab.write_site("search", sever=mariadb.url("severer", database, "pw"))
     mariadb_lab.plan()
     yield mariadb_lab, mariadb, database
