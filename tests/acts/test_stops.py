@@ -33,9 +33,10 @@ class Clock:
         return datetime.now(UTC).astimezone().replace(hour=self._hour, minute=30).astimezone(UTC)
 
 
-def _run(lab: kit.Lab, meanwhile: Callable[[Opened], None], at: str = "old_issues", clock: Any = None) -> RunResult:
+def _run(lab: kit.Lab, meanwhile: Callable[[Opened], object], at: str = "old_issues", clock: Any = None) -> RunResult:
     """Apply a fresh plan; ``meanwhile`` happens once, after the first chunk of a series."""
-    plan, happened = lab.plan(), []
+    plan = lab.plan()
+    happened: list[str] = []
     opened = open_site(lab.folder / "reticent.toml", clock)
 
     def progress(what: str, done: int, of: int) -> None:
@@ -66,7 +67,7 @@ def _steps(result: RunResult) -> dict[str, tuple[int, int]]:
 @pytest.mark.parametrize("scope", ["ils/old_issues", "circulation", "ils", "*"])
 def test_a_hold_placed_in_mid_run_stops_exactly_what_it_covers(lab: kit.Lab, scope: str) -> None:
     until = datetime.now(UTC) + timedelta(days=30)
-    result = _run(lab, lambda opened: opened.holds.place(scope, until) and None)
+    result = _run(lab, lambda opened: opened.holds.place(scope, until))
     steps = _steps(result)
     assert result.held
     assert result.exit_code == 4
