@@ -36,6 +36,13 @@ NO_TABLE = {1146, "42P01"}
 NOT_A_DATABASE = 26
 _READ_ONLY = {1290, 1792, 1836, "25006"}
 _FULL = {1021, 1114, 1041, 28, "53100"}
+_WORDS = {
+    "locked": 1205, "busy": 1205, "disk is full": 1021, "readonly": 1290, "unable to open": 2003,
+    "not a database": NOT_A_DATABASE, "malformed": NOT_A_DATABASE,
+    "password authentication failed": 1045, "no password supplied": 1045, 'role "': 1045, "pg_hba.conf": 1045,
+    "does not exist": 1049,
+}  # fmt: skip
+"""SQLite has no numbers worth the name, and PostgreSQL refuses a connection without a SQLSTATE."""
 _RIGHT = re.compile(
     r"(?:(?P<right>\w+) command denied to user .*? for (?:column '(?P<column>\w+)' in )?table [`'.\w]*?"
     r"|permission denied for (?:table|relation|view) )(?P<table>\w+)[`']*$"
@@ -125,22 +132,7 @@ def code(error: DBAPIError) -> int | str:
         return first
     if (state := getattr(original, "sqlstate", None)) is not None:
         return str(state)
-    words = {
-        "locked": 1205,
-        "busy": 1205,
-        "disk is full": 1021,
-        "readonly": 1290,
-        "unable to open": 2003,
-        "not a database": NOT_A_DATABASE,
-        "malformed": NOT_A_DATABASE,
-        # PostgreSQL refuses a connection without a SQLSTATE, in words.
-        "password authentication failed": 1045,
-        "no password supplied": 1045,
-        'role "': 1045,
-        "does not exist": 1049,
-        "pg_hba.conf": 1045,
-    }
-    return next((number for word, number in words.items() if word in str(first)), str(type(original).__name__))
+    return next((number for word, number in _WORDS.items() if word in str(first)), str(type(original).__name__))
 
 
 def explain(error: DBAPIError, system: str) -> ReticentError:
