@@ -27,7 +27,8 @@ from bench.koha_rig import ANONYMOUS, Lap, LiveIls, Size, rig, show
 from sqlalchemy import make_url
 
 from reticent.acts.find import find
-from reticent.acts.opening import Opened, OpenSystem, open_site, open_systems
+from reticent.acts.opening import Opened, open_site, open_systems
+from reticent.acts.systems import SqlSystem
 from reticent.model import Chunk, Receipt, Step
 from reticent.ports import Walk
 from reticent.sever.engine import Engine, Limits
@@ -171,15 +172,15 @@ class Table:
         return sum(self._update(f"borrowernumber = %s AND {where}", (patron, *values)) for patron in patrons)
 
 
-def _open(folder: Path, url: str) -> tuple[Opened, OpenSystem]:
+def _open(folder: Path, url: str) -> tuple[Opened, SqlSystem]:
     (folder / "reticent.toml").write_text(SITE.format(url=url))
     opened = open_site(folder / "reticent.toml")
     system = next(iter(open_systems(opened.site)))
-    assert isinstance(system, OpenSystem)
+    assert isinstance(system, SqlSystem)
     return opened, system
 
 
-def _engine(opened: Opened, system: OpenSystem, severer: SqlSeverer, one: OneWalk) -> Engine:
+def _engine(opened: Opened, system: SqlSystem, severer: SqlSeverer, one: OneWalk) -> Engine:
     def collect() -> None:
         if waiting := severer.collected():
             opened.book.import_receipts(waiting)
@@ -198,7 +199,7 @@ def _engine(opened: Opened, system: OpenSystem, severer: SqlSeverer, one: OneWal
     )
 
 
-def _tables(size: Size, url: str, opened: Opened, system: OpenSystem, rows: int) -> Iterator[Table]:
+def _tables(size: Size, url: str, opened: Opened, system: SqlSystem, rows: int) -> Iterator[Table]:
     at = make_url(url)
     severer = system.severer()
     severer.prepare()

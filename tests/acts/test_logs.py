@@ -46,9 +46,9 @@ def lab(tmp_path: Path) -> kit.Lab:
     (logs / "ezproxy1.log").write_bytes(searches + line(old, "http://proxy/connect?session=sAbCdEf"))
     (logs / "ezproxy2.log.gz").write_bytes(gzip.compress(searches))
     (logs / "ezproxy3.log").write_bytes(line(old, "http://www.jstor.org/y") + line(new, "http://www.jstor.org/z"))
-    stamp = f"{old:%Y-%m-%d %H:%M:%S}"
-    asked = f"{stamp} INPUT MSG: 23001{old:%Y%m%d}    100000AOL|AA21234000000001|AC|AD4321|AY1AZEB80\n"
-    told = f"{stamp} READ: 24{'':14}001{old:%Y%m%d}    100000AOL|AEPerson Name|AA21234000000001|AY1AZ0000\n"
+    at = f"{old:%Y-%m-%d %H:%M:%S}"
+    asked = f"{at} INPUT MSG: 23001{old:%Y%m%d}    100000AOL|AA21234000000001|AC|AD4321|AY1AZEB80\n"
+    told = f"{at} READ: 24{'':14}001{old:%Y%m%d}    100000AOL|AEPerson Name|AA21234000000001|AY1AZ0000\n"
     sip = asked + told
     (logs / "sip.log").write_bytes(sip.encode())
     for file in logs.iterdir():
