@@ -135,6 +135,8 @@ class Statistics(Strict):
     """How the library counts: which of its item types belong to which group of a form."""
 
     item_types: dict[str, tuple[str, ...]] = {}
+    active_borrowers: bool = False
+    """Count active borrowers by a keyed flag a patron and year; the year's key is destroyed when it is counted."""
 
 
 class Site(Strict):

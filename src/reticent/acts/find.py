@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -12,7 +12,7 @@ from reticent.acts.opening import Opened, Progress, open_systems
 from reticent.acts.systems import OpenSystem
 from reticent.errors import ReticentError
 from reticent.ledger.entries import Kind
-from reticent.model import NotLookedAt, Place, SeriesFacts, Setting, Survey
+from reticent.model import NotLookedAt, Place, RecordClass, SeriesFacts, Setting, Survey
 from reticent.policy.retention import cutoff
 
 
@@ -104,6 +104,7 @@ def find(opened: Opened, progress: Progress) -> Inventory:
         else:
             with closing(system):
                 _survey(opened, system, inventory, progress)
+    inventory.found += _own(opened)
     due = sum(found.survey.due for found in inventory.found)
     ties = sum(found.survey.ties for found in inventory.found)
     opened.record(
@@ -117,6 +118,23 @@ def find(opened: Opened, progress: Progress) -> Inventory:
         due=due,
     )
     return inventory
+
+
+def _own(opened: Opened) -> Iterator[Found]:
+    """Yield what Reticent itself keeps under a live key: a flag still ties a patron to a year."""
+    for system in opened.site.systems:
+        for period in opened.flags.periods(system):
+            facts = SeriesFacts(
+                f"active_borrowers.{period}",
+                f"Flags of active borrowers {period} (Reticent's own)",
+                RecordClass.REGISTRATION,
+                "active_borrowers",
+                "count active borrowers once a year",
+                "the year is counted: its key is destroyed",
+                severable=False,
+            )
+            flags = len(opened.flags.all(system, period))
+            yield Found(system, facts, "Reticent's state", Survey(facts.id, flags, open=flags))
 
 
 def _survey(opened: Opened, system: OpenSystem, inventory: Inventory, progress: Progress) -> None:

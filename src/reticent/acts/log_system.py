@@ -6,7 +6,7 @@ import fcntl
 import glob
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -177,6 +177,10 @@ class LogSystem:
         """Return nothing live; see ``measures``."""
         return {}
 
+    def active(self, year: int) -> set[str]:
+        """Return nobody: borrowers are counted where loans are."""
+        return set()
+
     def steps(self, series: str) -> Sequence[Step]:
         """Return the one step of a log."""
         return self.store.steps(series)
@@ -207,6 +211,7 @@ class LogSeverer:
     """A log store with what a run needs around its chunks. A file's receipt is durable before its rename."""
 
     leaves_receipts = False
+    mark_active: Callable[[int, set[str]], None] | None = None
 
     def __init__(self, name: str, store: LogStore, folder: Path) -> None:
         self._name, self._store, self._folder = name, store, folder

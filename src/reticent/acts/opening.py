@@ -24,10 +24,12 @@ from reticent.site import Site, System, read_site
 from reticent.state.armings import Armings
 from reticent.state.book import Book
 from reticent.state.database import open_state
+from reticent.state.flags import ActiveFlags
 from reticent.state.hold_book import StoredHolds
 from reticent.state.permits import StoredPermits
 from reticent.systems.load import kinds, load_map, shipped, withdrawn
 from reticent.systems.mapfile import Map
+from reticent.tallies.active import PURPOSE
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how far it is, and how far it goes (0: not known)."""
@@ -76,6 +78,11 @@ class Opened:
         """Which permits were used."""
         return StoredPermits(self._engine)  # type: ignore[arg-type]
 
+    @cached_property
+    def flags(self) -> ActiveFlags:
+        """The flags of active borrowers."""
+        return ActiveFlags(self._engine)  # type: ignore[arg-type]
+
     @property
     def origin(self) -> str:
         """The ledger's name."""
@@ -105,7 +112,7 @@ class Opened:
         """Append one act to the ledger, once per id, and sign the new head; return index, size, root."""
         _ = self.book
         key = self.ledger_key()
-        names = {*self.rules, *self.site.systems}
+        names = {*self.rules, *self.site.systems, *(f"{PURPOSE}/{name}" for name in self.site.systems)}
         names |= {s for name in self.site.systems for s in _series_names(self.site, name)}
         make = Log.open if self.ledger_path.exists() else Log.create
         with make(self.ledger_path, self.origin, names=names) as log:

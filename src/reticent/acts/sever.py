@@ -9,6 +9,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
+from reticent.acts.active import ActiveBorrowers
 from reticent.acts.opening import Opened, Progress
 from reticent.acts.plan import current
 from reticent.acts.systems import OpenSystem, RunSeverer
@@ -122,6 +123,10 @@ class _Run:
     def _open_severers(self) -> None:
         for name in sorted({step.system for step in self.plan.steps if step.rows}):
             severer = self._systems[name].severer()
+            if self.opened.site.statistics.active_borrowers:
+                active = ActiveBorrowers(self.opened, name)
+                active.close_past_years(self._systems[name])
+                severer.mark_active = active.mark
             self.locks.callback(severer.close)
             severer.prepare()
             self.locks.enter_context(severer.alone())

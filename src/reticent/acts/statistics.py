@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+from reticent.acts.active import ActiveBorrowers
 from reticent.acts.opening import Opened, Progress, open_systems
 from reticent.acts.systems import OpenSystem
 from reticent.errors import ReticentError
@@ -81,6 +82,10 @@ def _count(
     answered: Form,
     progress: Progress,
 ) -> None:
+    active = ActiveBorrowers(opened, system.name).count(system, year)
+    if active is not None:
+        counts["active_borrowers"][""] = counts["active_borrowers"].get("", 0) + active
+        answered.sources["active_borrowers"].append(f"{system.name}: flags of the year and loans still there")
     tallies = opened.book.tallies(system.name)
     measures = system.measures()
     for number, measure in enumerate(measures):

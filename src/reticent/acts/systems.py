@@ -5,7 +5,7 @@ The jobs know stores by their protocols; here the two are brought together, one 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -29,6 +29,9 @@ Cutoffs = Mapping[str, datetime | str]
 
 class RunSeverer(Severer, Protocol):
     """A Severer with what a run needs around its chunks: the lock, the receipts, the mark of the last run."""
+
+    mark_active: Callable[[int, set[str]], None] | None
+    """Told the year and the patrons of loans about to be severed, if the site counts active borrowers."""
 
     @property
     def leaves_receipts(self) -> bool:
@@ -133,6 +136,10 @@ class OpenSystem(Protocol):
 
     def margins(self, measure: str) -> Margins:
         """Count one measure."""
+        ...
+
+    def active(self, year: int) -> set[str]:
+        """Return the patrons with a use of that year still there, for a keyed flag and nothing else."""
         ...
 
     def steps(self, series: str) -> Sequence[Step]:
@@ -240,6 +247,10 @@ class SqlSystem:
     def margins(self, measure: str) -> Margins:
         """Count one measure over its whole table."""
         return self.finder.margins(next(m for m in self.loaded.measures if m.id == measure))
+
+    def active(self, year: int) -> set[str]:
+        """Return the patrons with a loan of that year that still names them."""
+        return self.finder.active(year)
 
     def steps(self, series: str) -> Sequence[Step]:
         """Return the one step of a series; none if it is only watched."""

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from reticent.errors import ConfigurationError, ReticentError, SystemRefused
 from reticent.site import Site
 
-HEAD = "0002"
+HEAD = "0003"
 
 
 def open_state(site: Site) -> sa.Engine:

@@ -105,3 +105,10 @@ permits = sa.Table(
     sa.Column("serial", sa.String(64), primary_key=True),
     sa.Column("expires", sa.String(32), nullable=False),
 )
+active_flags = sa.Table(
+    "active_flags",
+    metadata,
+    sa.Column("system", sa.String(30), primary_key=True),
+    sa.Column("period", sa.String(4), primary_key=True),
+    sa.Column("flag", sa.String(32), primary_key=True),
+)

@@ -131,6 +131,8 @@ class Series(Strict):
     branch: str = ""
     sever: Literal["delete", "nothing"] | Actions
     tally: tuple[str, ...] = ()
+    active: str = ""
+    """The date of the use, if its patron counts as an active borrower of that year."""
     order: int
     who: str = ""
     """The field (or ``link.field``) that says whose a row is, where ``persons`` does not; empty: rows do not say."""

@@ -15,7 +15,7 @@ from reticent.stores.sql.conditions import DUE, OPEN, WITHHELD, WITHIN, Conditio
 from reticent.stores.sql.connect import reading
 from reticent.stores.sql.database import local_now, open_database, setting
 from reticent.stores.sql.health import obstacle
-from reticent.stores.sql.tally import counted
+from reticent.stores.sql.tally import active_patrons, counted
 from reticent.systems.mapfile import Map, Measure, Series
 
 
@@ -101,6 +101,16 @@ class SqlFinder:
         conditions = Conditions(self.database, series)
         with reading(self._engine, self.system) as connection:
             return counted(connection, conditions, measure)
+
+    def active(self, year: int) -> set[str]:
+        """Return the patrons with a use of that year that is still there, for a keyed flag and nothing else."""
+        found: set[str] = set()
+        with reading(self._engine, self.system) as connection:
+            for series in self.database.fit.here(self._map):
+                if series.active:
+                    conditions = Conditions(self.database, series)
+                    found |= active_patrons(connection, conditions, sa.true()).get(year, set())
+        return found
 
     def obstacle(self, replicas: Sequence[str], lag: timedelta) -> str:
         """Return why a run must wait now: a lagging replica, an upgrade or clean-up of the system; "" if not."""

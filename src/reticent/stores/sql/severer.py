@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +20,7 @@ from reticent.stores.sql.compile import Sql
 from reticent.stores.sql.conditions import Conditions
 from reticent.stores.sql.connect import explain, open_engine, reading, translating
 from reticent.stores.sql.database import Database
-from reticent.stores.sql.tally import tallied
+from reticent.stores.sql.tally import active_patrons, tallied
 from reticent.stores.sql.walks import BatchWalk, Rows, SeekWalk, SqlWalk, WindowWalk, key_condition, truncated
 from reticent.systems.mapfile import Action, Series
 
@@ -43,6 +43,9 @@ class SqlSeverer:
         self._engine = open_engine(site.account(self.system, "sever"), self.system)
         self.leaves_receipts = site.systems[self.system].receipts
         self._loose: list[Receipt] = []
+
+    mark_active: Callable[[int, set[str]], None] | None = None
+    """Told the year and the patrons of loans that are about to be severed, if the site counts active borrowers."""
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -106,6 +109,9 @@ class SqlSeverer:
         conditions = Conditions(self.database, self.database.loaded.one(chunk.step.series), few=True)
         locked = self._lock(connection, conditions, rows, rows.cutoff)
         tally = tallied(connection, conditions, locked.where) if locked.rows else {}
+        if self.mark_active and conditions.series.active and locked.rows:
+            for year, patrons in active_patrons(connection, conditions, locked.where).items():
+                self.mark_active(year, patrons)
         changed = self._change(connection, conditions, locked) if locked.rows else 0
         self._recount(connection, conditions, locked, changed)
         receipt = Receipt(chunk.run, chunk.step.name, chunk.number, locked.rows, tally)

@@ -53,3 +53,19 @@ def _month(column: sa.ColumnElement[object], dialect: str) -> sa.ColumnElement[s
     if dialect == "sqlite":
         return sa.func.strftime("%Y-%m", column)
     return sa.func.date_format(column, "%Y-%m")
+
+
+def active_patrons(connection: sa.Connection, conditions: Conditions, where: Sql) -> dict[int, set[str]]:
+    """Return year -> patrons with a use in ``where``. The numbers go to a keyed flag and nowhere else."""
+    series, compiler, source = conditions.series, conditions.compiler, conditions.source
+    date = compiler.path(source, series.table, series.active)
+    found: dict[int, set[str]] = {}
+    for person in series.persons:
+        column = compiler.column(source, series.table, person)
+        if date is None or column is None:
+            continue
+        query = sa.select(sa.extract("year", date), column).select_from(source).where(where, conditions.tied).distinct()
+        for year, patron in connection.execute(query):
+            if year is not None and patron is not None:
+                found.setdefault(int(year), set()).add(str(patron))
+    return found
