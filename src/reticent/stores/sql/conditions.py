@@ -107,11 +107,22 @@ class Conditions:
         parts = self._compiled(part for part in self._parts() if not any(links(part[0])))
         return sa.and_(sa.true(), *parts, *ended)
 
-    def not_elsewhere(self, cutoff: datetime) -> Sql | None:
-        """TRUE where another table keeps a row of ``own`` from being due; None if no other table is asked."""
-        parts = list(self._compiled(part for part in self._parts() if any(links(part[0]))))
-        parts += self._ended_before(cutoff) if "." in self.series.ended else ()
-        return sa.or_(*(part.is_not(sa.true()) for part in parts)) if parts else None
+    def not_elsewhere(self, cutoff: datetime) -> list[Sql]:
+        """Return conditions of which one is TRUE where another table keeps a row of ``own`` from being due."""
+        found: list[Sql] = []
+        for predicate, wanted in self._parts():
+            if any(links(predicate)) and wanted:
+                found.append(self._holds(predicate).is_not(sa.true()))
+            elif any(links(predicate)):
+                found += self.compiler.possible(self.source, self.series.table, predicate)
+        if "." in self.series.ended:
+            found += (part.is_not(sa.true()) for part in self._ended_before(cutoff))
+        return found
+
+    @cached_property
+    def asks_elsewhere(self) -> bool:
+        """Whether another table has a say in what is due."""
+        return "." in self.series.ended or any(any(links(part)) for part, _ in self._parts())
 
     def _ended_before(self, cutoff: datetime) -> Iterator[Sql]:
         if self.ended is None:
