@@ -148,7 +148,7 @@ class Engine:
         if seconds > LONGEST_SECONDS:
             self._size = max(SMALLEST, self._size // 2)
         elif seconds < AIM_SECONDS:
-            self._size = min(LARGEST, int(self._size * 1.5) + 1)
+            self._size = min(LARGEST, self._size * 2)
 
     def _give_way(self, attempt: int, busy: ReticentError) -> None:
         if attempt == RETRIES - 1:

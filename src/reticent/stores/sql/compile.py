@@ -116,6 +116,25 @@ class Compiler:
             case Exists():
                 return self._no_row(source, table, predicate)
 
+    def possible(self, source: sa.FromClause, table: str, predicate: Predicate) -> list[Sql]:
+        """Return SQL of which at least one is TRUE iff the predicate is not known to be FALSE.
+
+        Each stands alone, so that a server can look each up by the index that fits it.
+        """
+        match predicate:
+            case Or(parts):
+                return [each for part in parts for each in self.possible(source, table, part)]
+            case Exists():
+                target, alias, joined = self._join(source, table, predicate.link)
+                if joined is None:
+                    return []
+                inner = sa.or_(sa.false(), *self.possible(alias, target, predicate.inner))
+                return [self._member(source, table, predicate, alias, joined, inner)]
+            case Constant(value):
+                return [sa.true()] if value else []
+            case _:
+                return [self.fails(source, table, predicate).is_not(sa.true())]
+
     def _compare(self, source: sa.FromClause, table: str, op: str, left: Operand, right: Operand) -> Sql:
         if self.sentinel is None and isinstance(right, Sentinel):
             return self._unlike_nobody(source, table, op, left)
@@ -158,14 +177,7 @@ class Compiler:
         return self._member(source, table, predicate, alias, joined, self.holds(alias, target, predicate.inner))
 
     def _no_row(self, source: sa.FromClause, table: str, predicate: Exists) -> Sql:
-        target, alias, joined = self._join(source, table, predicate.link)
-        if joined is None:
-            return sa.true()
-        if isinstance(predicate.inner, Constant):
-            possible = self.holds(alias, target, predicate.inner)
-        else:
-            possible = self.fails(alias, target, predicate.inner).is_not(sa.true())
-        return sa.not_(self._member(source, table, predicate, alias, joined, possible))
+        return sa.not_(sa.or_(sa.false(), *self.possible(source, table, predicate)))
 
     def _member(
         self, source: sa.FromClause, table: str, predicate: Exists, alias: sa.FromClause, joined: Sql, inner: Sql

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from reticent.stores.sql.compile import Column, Compiler, Sql
 from reticent.stores.sql.database import Database
 from reticent.systems.mapfile import Series
-from reticent.systems.predicates import Exists, Field, In, Not, Predicate
+from reticent.systems.predicates import Exists, Field, In, Not, Predicate, links
 
 OPEN, WITHIN, DUE, WITHHELD = 0, 1, 2, 10
 UNDECIDED = "could not be decided"
@@ -108,20 +108,50 @@ class Conditions:
             case ours:
                 return Not(ours)
 
-    def _clear(self) -> Iterator[Sql]:
-        yield self.tied
+    def _parts(self) -> Iterator[tuple[Predicate, bool]]:
+        """Yield every predicate a due row must fulfil (True) or falsify (False)."""
+        yield self.series.is_tied(), True
         if self.scope is not None:
-            yield self._holds(self.scope)
+            yield self.scope, True
         if self.series.over is not None:
-            yield self._holds(self.series.over)
+            yield self.series.over, True
         for condition in self.series.open.values():
-            yield self._fails(condition)
+            yield condition, False
         for _, condition in self.reasons():
-            yield self._fails(condition)
+            yield condition, False
+
+    def _clear(self) -> Iterator[Sql]:
+        return self._compiled(self._parts())
+
+    def _compiled(self, parts: Iterable[tuple[Predicate, bool]]) -> Iterator[Sql]:
+        return (self._holds(predicate) if wanted else self._fails(predicate) for predicate, wanted in parts)
 
     def due(self, cutoff: datetime) -> Sql:
         """TRUE only for rows that are ties, finished, held back by nothing, and older than the cutoff."""
         return sa.and_(*self._clear(), *self._ended_before(cutoff))
+
+    def own(self, cutoff: datetime) -> Sql:
+        """The part of ``due`` that reads no other table: an UPDATE with it locks no row but its own."""
+        ended = () if "." in self.series.ended else self._ended_before(cutoff)
+        parts = self._compiled(part for part in self._parts() if not any(links(part[0])))
+        return sa.and_(sa.true(), *parts, *ended)
+
+    def not_elsewhere(self, cutoff: datetime) -> list[Sql]:
+        """Return conditions of which one is TRUE where another table keeps a row of ``own`` from being due."""
+        found: list[Sql] = []
+        for predicate, wanted in self._parts():
+            if any(links(predicate)) and wanted:
+                found.append(self._holds(predicate).is_not(sa.true()))
+            elif any(links(predicate)):
+                found += self.compiler.possible(self.source, self.series.table, predicate)
+        if "." in self.series.ended:
+            found += (part.is_not(sa.true()) for part in self._ended_before(cutoff))
+        return found
+
+    @cached_property
+    def asks_elsewhere(self) -> bool:
+        """Whether another table has a say in what is due."""
+        return "." in self.series.ended or any(any(links(part)) for part, _ in self._parts())
 
     def _ended_before(self, cutoff: datetime) -> Iterator[Sql]:
         if self.ended is None:

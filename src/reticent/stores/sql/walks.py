@@ -1,6 +1,7 @@
 """The three ways to hand out the due rows of a table in chunks.
 
-seek:   the next keys of due rows, read without locks; the key is a surrogate, never a person or a use.
+seek:   the next keys of rows that may be due by their own columns, read without locks; the key is a
+        surrogate, never a person or a use. What other tables say is asked once, under lock.
 window: spans of an indexed time, for large tables without a key.
 batch:  so many due rows, chosen by the server; for small tables whose key is a person or a use, so
         that no such value is ever a literal in a statement.
@@ -23,9 +24,9 @@ from reticent.stores.sql.connect import reading
 
 @dataclass(frozen=True)
 class Rows:
-    """Which rows a chunk holds: keys, a time span, or just a number of due rows."""
+    """Which rows a chunk holds: the first and last key, a time span, or just a number of due rows."""
 
-    keys: tuple[int | str, ...] = ()
+    keys: tuple[int | str, int | str] | None = None
     span: tuple[datetime, datetime] | None = None
     limit: int = 0
     cutoff: datetime | None = None
@@ -71,13 +72,14 @@ class SeekWalk(SqlWalk):
             self._conditions.source, series.table, self._conditions.database.loaded.tables[series.table].key
         )
         assert key is not None  # noqa: S101 - a missing key column refuses the series
-        query = sa.select(key).where(self._conditions.due(self._cutoff)).order_by(key).limit(size)
+        query = sa.select(key.label("k")).where(self._conditions.own(self._cutoff)).order_by(key).limit(size)
         if self._after is not None:
             query = query.where(key > self._after)
+        found = query.subquery()
+        ends = sa.select(sa.func.min(found.c.k), sa.func.max(found.c.k), sa.func.count())
         with reading(self._engine, self._step.system) as connection:
-            keys = tuple(row[0] for row in connection.execute(query))
-        self._last = keys[-1] if keys else None
-        return (Rows(keys=keys), len(keys)) if keys else (None, 0)
+            first, self._last, rows = connection.execute(ends).one()
+        return (Rows(keys=(first, self._last)), rows) if rows else (None, 0)
 
     def _passed(self) -> None:
         self._after = self._last
@@ -175,7 +177,7 @@ def key_condition(conditions: Conditions, rows: Rows) -> Sql:
     table = conditions.database.loaded.tables[conditions.series.table]
     if rows.keys:
         key = conditions.compiler.column(conditions.source, conditions.series.table, table.key)
-        return key.in_(rows.keys) if key is not None else sa.false()
+        return key.between(*rows.keys) if key is not None else sa.false()
     if rows.span:
         column = window_column(conditions)
         low, high = (conditions.moment(moment) for moment in rows.span)
