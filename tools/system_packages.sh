@@ -17,6 +17,7 @@ need postgresql /usr/lib/postgresql/*/bin/postgres
 need chromium chromium
 need age age
 need strace strace
+need poppler-utils pdftotext
 need openssh-client ssh-keygen
 need python3-venv python3 # the module itself is checked below
 python3 -c 'import venv, ensurepip' 2>/dev/null || missing="$missing python3-venv"
