@@ -183,6 +183,7 @@ def _cell(text: str) -> str:
 PAGES: Mapping[str, Callable[[], str]] = {
     "commands.md": commands,
     "koha.md": lambda: map_page("koha", "the schemas of Koha 19.06 and of a 25.x"),
+    "libki.md": lambda: map_page("libki", "the schemas of Libki r23.04 and r26.05"),
 }
 
 if __name__ == "__main__":

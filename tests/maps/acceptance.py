@@ -1,0 +1,344 @@
+"""What every shipped map must keep, asked of a real server with planted people: ``promise(case, ...)``.
+
+A case says the few things about its system that do not follow from the map. The scan shares no code with
+Reticent: it reads every column of every table and every file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from tests.acts import kit
+from tests.maps import tables
+from tests.maps.planting import BYSTANDER, BYSTANDERS_FROM, MARK, NUMBERS_FROM, Person, Planting, Row
+from tests.servers import Server
+
+from reticent.acts.grants import grants
+from reticent.model import RecordClass
+from reticent.site import read_site
+from reticent.stores.sql.grants import ACCOUNTS, sight
+from reticent.systems.load import shipped
+from reticent.systems.mapfile import Map
+
+PATRONS = 3
+Rows = list[dict[str, Any]]
+Snapshot = Mapping[str, Rows]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kind of system in one release's shape."""
+
+    kind: str
+    release: str = ""
+    """A column ``in_RELEASE`` of the map's CSV; "" is the shape the CSV's own columns describe."""
+    values: Row = field(default_factory=dict)
+    """"table.column" or "*.column" -> what is planted there for everyone, or a function from the Person to it."""
+    due: Mapping[str, Row] = field(default_factory=dict)
+    """Series -> the columns that make a row due; a past date and a named person need not be said."""
+    alive: Mapping[str, tuple[Row, ...]] = field(default_factory=dict)
+    """Table -> columns of rows whose purpose is open: severing must leave every byte of them."""
+    stays: Mapping[str, str] = field(default_factory=dict)
+    """"table" or "table.column" that still names a marked person after everything due was severed -> why."""
+    follows: frozenset[str] = frozenset()
+    """"table.column" that the server itself changes when another row goes (ON DELETE SET NULL)."""
+    before: tuple[str, ...] = ()
+    """Statements to run once everything is planted: settings, for instance."""
+
+    @property
+    def loaded(self) -> Map:
+        return shipped(self.kind)
+
+    @cached_property
+    def tables(self) -> dict[str, list[tables.Column]]:
+        return tables.read(self.loaded, self.release)
+
+
+@dataclass
+class Stage:
+    """One database with planted people, and the site that looks after it by least-right accounts."""
+
+    case: Case
+    lab: kit.Lab
+    bystanders: Snapshot
+    server: Server | None = None
+    said: list[str] = field(default_factory=list)
+
+    def run(self, *arguments: str, code: int) -> dict[str, Any]:
+        """Run a command; keep what it said."""
+        done = self.lab.run("--json", *arguments)
+        self.said.append(done.out + done.err)
+        assert done.code == code, (arguments, done.code, done.said)
+        return done.json
+
+    def snapshot(self) -> Snapshot:
+        """Return every row of every table but Reticent's own."""
+        with self.lab.engine.connect() as connection:
+            return {
+                name: [dict(row) for row in connection.exec_driver_sql(f"SELECT * FROM {quoted}").mappings()]
+                for name, quoted in sorted(self._tables(connection))
+            }
+
+    def _tables(self, connection: sa.Connection) -> Iterator[tuple[str, str]]:
+        inspector, own = sa.inspect(connection), "reticent_receipts"
+        default = inspector.default_schema_name
+        every = inspector.get_schema_names() if connection.dialect.name == "postgresql" else [default]
+        for schema in every:
+            if schema == "information_schema":
+                continue
+            for table in inspector.get_table_names(None if schema == default else schema):
+                name = table if schema == default else f"{schema}.{table}"
+                if table != own:
+                    yield name, tables.quoted(connection.dialect, name)
+
+
+def staged(case: Case, folder: Path, url: str, server: Server | None = None) -> Stage:
+    """Build the schema in an empty database, plant people, and write a site with the accounts ``init`` asks for."""
+    lab = kit.Lab(folder, url)
+    with lab.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        tables.create(connection, case.tables)
+        planting = Planting(connection, case.loaded, case.tables, case.values, case.due, case.alive)
+        for index in range(1, PATRONS + 1):
+            planting.person(Person(index))
+        bystanders = planting.bystander(Person(1, BYSTANDER, BYSTANDERS_FROM))
+        for statement in case.before:
+            connection.exec_driver_sql(statement)
+    alive = {table: rows for table, rows in bystanders.items() if table in case.alive}
+    stage = Stage(case, lab, alive, server)
+    stage.bystanders = _as_stored(stage.snapshot(), alive)
+    accounts: dict[str, str] = dict.fromkeys(ACCOUNTS, url)
+    if server is not None:
+        name = str(sa.make_url(url).database)
+        accounts = {account: server.url(f"{account}_{name}", name) for account in ACCOUNTS}
+        write_site(case, folder, accounts)
+        _grant(stage, name)
+    write_site(case, folder, accounts)
+    return stage
+
+
+def _as_stored(found: Snapshot, planted: Snapshot) -> Snapshot:
+    """Return the planted rows as the server gives them back: by their marks and keys, not by their types."""
+    wanted = {table: {_digest(row, set(row)) for row in rows} for table, rows in planted.items()}
+    stored = {table: [row for row in found[table] if _digest(row, set(row)) in keys] for table, keys in wanted.items()}
+    assert {table: len(rows) for table, rows in stored.items()} == {t: len(rows) for t, rows in planted.items()}
+    return stored
+
+
+def _digest(row: Mapping[str, Any], columns: set[str]) -> str:
+    shown = {}
+    for name in sorted(columns):
+        value = row[name].tobytes() if isinstance(row[name], memoryview) else row[name]
+        value = json.loads(value) if isinstance(value, str) and value.startswith("{") else value
+        shown[name] = repr(value) if isinstance(value, bytes) else json.dumps(value, default=str, sort_keys=True)
+    return repr(shown)
+
+
+def write_site(case: Case, folder: Path, accounts: Mapping[str, str], more: str = "") -> None:
+    """Write a site that keeps nothing longer than its purpose, and has decided every question of the map."""
+    retention = "\n".join(f'{name} = "0 days"' for name in RecordClass)
+    decisions = "\n".join(f'{name} = "sever"' for name in case.loaded.decisions)
+    named = "\n".join(f'{account} = "{url}"' for account, url in accounts.items())
+    (folder / "reticent.toml").write_text(
+        f'[library]\nname = "Lakeside"\nbranches = "all"\n[state]\npath = "state"\nkeys = "keys"\n'
+        f'[retention]\n{retention}\n[schedule]\n"*" = "none applies"\n[sever]\nfree_space = "1 MB"\n{more}\n'
+        f'[systems.it]\nkind = "{case.kind}"\n[systems.it.accounts]\n{named}\n[systems.it.decisions]\n{decisions}\n'
+    )
+
+
+def _grant(stage: Stage, name: str) -> None:
+    """Make the accounts by the statements that are printed for an administrator, and by nothing else."""
+    server = stage.server
+    assert server is not None
+    mariadb = server.kind == "mariadb"
+    for account in ACCOUNTS:
+        user = f"{account}_{name}"
+        server.execute(f"CREATE USER '{user}'@'%'" if mariadb else f'CREATE ROLE "{user}" LOGIN')
+    if mariadb:
+        server.execute(sight(name, f"'find_{name}'@'%'"))
+    wanted = grants(read_site(stage.lab.folder / "reticent.toml"), "it")
+    assert not wanted.refused, wanted.refused
+    with stage.lab.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        for statement in [wanted.receipts, *(line for lines in wanted.accounts.values() for line in lines)]:
+            connection.exec_driver_sql(statement.replace("%", "%%"))
+
+
+def promise(stage: Stage) -> None:
+    """Find, plan, sever and check; then assert everything a map must keep."""
+    case = stage.case
+    before = stage.snapshot()
+    assert names_in(before), "nothing was planted"
+    stage.said.clear()
+    with statements_of(stage.server) as statement_log:
+        due = _due(stage)
+        severed = _severed(stage, due)
+        checked = stage.run("check", code=0)
+        assert not checked["findings"], checked["findings"]
+        after = stage.snapshot()
+        stage.lab.close()
+    _nothing_left(case, after)
+    _nothing_else_changed(stage, before, after, severed)
+    _statistics_whole(stage, before, after)
+    _no_byte_names_anybody(stage, bytes(statement_log))
+    _a_second_run_changes_nothing(stage, after)
+    _an_unmapped_table_is_reported(stage)
+
+
+def _due(stage: Stage) -> dict[str, int]:
+    found = stage.run("find", code=1)
+    assert not found["refused"], found["refused"]
+    assert not found["unmapped"], found["unmapped"]
+    withheld = {series["series"]: series["withheld"] for series in found["series"] if series["withheld"]}
+    assert not withheld, withheld
+    due = {series["series"]: series["due"] for series in found["series"]}
+    here = [series for series in stage.case.loaded.series if series.table in stage.case.tables]
+    assert {series.id for series in here} == set(due), "every series that is here is counted"
+    missing = [series.id for series in here if series.sever != "nothing" and due[series.id] < PATRONS]
+    assert not missing, f"every series that severs needs planted rows that are due: {missing}"
+    return due
+
+
+def _severed(stage: Stage, due: Mapping[str, int]) -> dict[str, int]:
+    """Sever by a plan; return series -> rows."""
+    plan = str(stage.lab.folder / "plan.json")
+    planned = stage.run("plan", "--out", plan, code=0)
+    assert planned["not_planned"] == {}
+    done = stage.run("sever", "--plan", plan, code=0)
+    assert all(step["still_due"] == 0 for step in done["steps"])
+    severed = {step["series"]: int(step["severed"]) for step in done["steps"]}
+    watched = {series.id for series in stage.case.loaded.series if series.sever == "nothing"}
+    assert severed == {name: rows for name, rows in due.items() if name not in watched}
+    return severed
+
+
+def names_in(found: Snapshot) -> set[str]:
+    """Return every "table.column" with a marked person in one of its values."""
+    return {f"{t}.{name}" for t, rows in found.items() for row in rows for name, value in row.items() if _marks(value)}
+
+
+def _marks(value: object) -> bool:
+    if value is None or isinstance(value, float):
+        return False
+    if isinstance(value, int):
+        return NUMBERS_FROM < value <= NUMBERS_FROM + PATRONS
+    raw = bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode()
+    return any(needle in raw for needle in needles())
+
+
+def needles() -> list[bytes]:
+    """Return what is searched for: the mark, and the numbers in decimal and as the end of a UUID."""
+    people = [Person(index) for index in range(1, PATRONS + 1)]
+    return [MARK.encode(), *(str(p.number).encode() for p in people), *(p.uuid.hex[-12:].encode() for p in people)]
+
+
+def _nothing_left(case: Case, after: Snapshot) -> None:
+    left = names_in(after)
+    stays = {place for place in left if place in case.stays or place.rpartition(".")[0] in case.stays}
+    assert left == stays, f"a marked person is left in {sorted(left - stays)}"
+    named = {place if place in case.stays else place.rpartition(".")[0] for place in stays}
+    assert set(case.stays) == named, f"nobody is named in {sorted(set(case.stays) - named)}: the reason is out of date"
+
+
+def _nothing_else_changed(stage: Stage, before: Snapshot, after: Snapshot, severed: Mapping[str, int]) -> None:
+    for table, rows in before.items():
+        series = [s for s in stage.case.loaded.series if s.table == table and s.id in severed]
+        fields = stage.case.loaded.tables[table].fields if series else {}
+        changed = {fields[name].column for s in series if not isinstance(s.sever, str) for name in s.sever}
+        changed |= {place.rpartition(".")[2] for place in stage.case.follows if place.rpartition(".")[0] == table}
+        same = set(rows[0] if rows else ()) - changed
+        was, now = (Counter(_digest(row, same) for row in found) for found in (rows, after[table]))
+        assert not now - was, f"{table} holds a row that was not there: {now - was}"
+        gone = sum(severed[s.id] for s in series if s.sever == "delete")
+        assert (was - now).total() == gone, f"{table}: {gone} rows should be gone, not {was - now}"
+    for table, rows in stage.bystanders.items():
+        kept = [_digest(row, set(row)) for row in after[table]]
+        touched = [row for row in rows if _digest(row, set(row)) not in kept]
+        assert not touched, f"{table}: an open row was touched: {touched}"
+    assert set(after) == set(before)
+
+
+def _statistics_whole(stage: Stage, before: Snapshot, after: Snapshot) -> None:
+    """What was counted before is counted still: in the live rows, or in the tallies of the deleted ones."""
+    loaded = stage.case.loaded
+    for measure in loaded.measures:
+        if measure.table not in stage.case.tables:
+            continue
+        total = f"SELECT SUM(rows_counted) FROM totals WHERE measure = '{measure.id}' AND margin = ''"
+        counted = stage.lab.state(total)[0][0] or 0
+        if measure.when is None:
+            assert counted == len(before[measure.table]), measure.id
+            assert stage.lab.tally(measure.id) == len(before[measure.table]) - len(after[measure.table]), measure.id
+        for margin in measure.by:
+            by = f"SELECT SUM(rows_counted) FROM totals WHERE measure = '{measure.id}' AND margin = '{margin}'"
+            assert stage.lab.state(by)[0][0] == counted, (measure.id, margin)
+
+
+def _no_byte_names_anybody(stage: Stage, statement_log: bytes) -> None:
+    said = "".join(stage.said).encode()
+    read = 0
+    database = Path(sa.make_url(stage.lab.url).database or "") if stage.server is None else None
+    for path in sorted(path for path in stage.lab.folder.rglob("*") if path.is_file() and path != database):
+        raw = path.read_bytes()
+        read += len(raw)
+        assert [needle for needle in needles() if needle in raw] == [], path
+    assert read > 50_000
+    assert [needle for needle in needles() if needle in said + statement_log] == []
+    assert stage.server is None or b"reticent_receipts" in statement_log
+
+
+@contextmanager
+def statements_of(server: Server | None) -> Iterator[bytearray]:
+    """Collect the server's log of every statement, parameters included."""
+    found = bytearray()
+    if server is None:
+        yield found
+        return
+    if server.kind == "mariadb":
+        log = server.home / "every-statement.log"
+        server.execute(f"SET GLOBAL general_log_file = '{log}'", "SET GLOBAL general_log = 1")
+        off = ["SET GLOBAL general_log = 0"]
+    else:
+        log = server.home / "server.out"
+        server.execute("ALTER SYSTEM SET log_statement = 'all'", "SELECT pg_reload_conf()")
+        off = ["ALTER SYSTEM RESET log_statement", "SELECT pg_reload_conf()"]
+    start = os.path.getsize(log) if log.exists() else 0
+    yield found
+    server.execute(*off)
+    found += log.read_bytes()[start:]
+
+
+def _a_second_run_changes_nothing(stage: Stage, after: Snapshot) -> None:
+    plan = str(stage.lab.folder / "again.json")
+    assert not any(step["rows"] for step in stage.run("plan", "--out", plan, code=0)["steps"])
+    assert not any(step["severed"] for step in stage.run("sever", "--plan", plan, code=0)["steps"])
+    now = stage.snapshot()
+    assert {name for name in after if Counter(map(repr, now[name])) != Counter(map(repr, after[name]))} == set()
+    assert sum(series["due"] for series in stage.run("find", code=0)["series"]) == 0
+
+
+def _an_unmapped_table_is_reported(stage: Stage) -> None:
+    """One by the name of a column, one by a key to the people; the map knows neither."""
+    roster = stage.case.loaded.roster
+    assert roster is not None
+    column = stage.case.loaded.tables[roster.table].fields[roster.number].column
+    dialect = stage.lab.engine.dialect
+    kind = next(part for part in tables.statements(dialect, {"x": [
+        c for c in stage.case.tables[roster.table] if c.name == column
+    ]}) if part.startswith("CREATE TABLE"))  # fmt: skip
+    kind = kind.partition("(")[2].split(" ", 2)[1]
+    people, key = tables.quoted(dialect, roster.table), tables.quoted(dialect, column)
+    stage.lab.do(
+        "CREATE TABLE local_visits (id integer PRIMARY KEY, email varchar(100), seen date)",
+        f"CREATE TABLE local_lockers (id integer PRIMARY KEY, whose {kind}, "
+        f"FOREIGN KEY (whose) REFERENCES {people} ({key}))",
+    )
+    found = {place["place"] for place in stage.run("find", code=1)["unmapped"]}
+    assert found == {"local_visits", "local_lockers"}

@@ -1,0 +1,232 @@
+"""Marked people, planted wherever a map says that a person may stand.
+
+Everything about a marked person is over and long due. A bystander's rows are not due, and must be left as they
+are. Planting itself sends the marks as SQL: whoever reads the server's log starts reading afterwards.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from tests.maps.tables import Column, Tables
+
+from reticent.systems.mapfile import Map, Series
+from reticent.systems.structure import family
+
+PAST = "2020-03-02 10:00:00"
+MARK, NUMBERS_FROM = "Zyxmark", 77_000_000
+"""Marked person n is Zyxmark1-..., 77000001 and the UUID that ends in that number."""
+BYSTANDER, BYSTANDERS_FROM = "Qvjstay", 79_000_000
+LONG = 150
+"""A column of this many letters holds everything about a person."""
+KEYS_FROM = 78_000_000
+"""Keys of planted rows start here: none of them looks like a person."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who is planted. ``Value`` functions of a case read these."""
+
+    index: int
+    mark: str = MARK
+    first: int = NUMBERS_FROM
+
+    @property
+    def number(self) -> int:
+        return self.first + self.index
+
+    @property
+    def uuid(self) -> uuid.UUID:
+        return uuid.UUID(int=self.number)
+
+    @property
+    def name(self) -> str:
+        return f"{self.mark}{self.index}-name"
+
+    @property
+    def card(self) -> str:
+        return f"{self.mark}{self.index}-card"
+
+    @property
+    def mail(self) -> str:
+        return f"{self.mark}{self.index}@marked.example"
+
+    def everything(self) -> str:
+        """All of it, as JSON: what a free text may hold."""
+        return json.dumps({"name": self.name, "card": self.card, "mail": self.mail, "number": self.number})
+
+
+Value = object | Callable[[Person], object]
+"""A value of a column, or how to make it from the person."""
+Row = Mapping[str, Value]
+
+
+@dataclass
+class Planting:
+    """Plants rows of one map's tables. What follows from the map can be said otherwise in ``values``."""
+
+    connection: sa.Connection
+    loaded: Map
+    tables: Tables
+    values: Row
+    due: Mapping[str, Row]
+    alive: Mapping[str, tuple[Row, ...]]
+    _next: int = KEYS_FROM
+
+    def person(self, person: Person) -> None:
+        """Plant what is over: a row for every series that severs, one for every other table of the map."""
+        planted = _Planted(self, person)
+        for series in self.loaded.series:
+            if series.table in self.tables and series.sever != "nothing":
+                planted.row(series.table, self.due.get(series.id, {}), again=not self._single(series.table))
+        for table in self.loaded.tables:
+            if table in self.tables:
+                planted.row(table, {}, again=False)
+
+    def bystander(self, person: Person) -> dict[str, list[dict[str, Any]]]:
+        """Plant what is not due; return table -> its rows."""
+        planted = _Planted(self, person)
+        for table, rows in self.alive.items():
+            there = len(planted.rows.get(table, ()))  # others may have referred to its first row
+            for row in rows[there:] if table in self.tables else ():
+                planted.row(table, row, again=True)
+        return planted.rows
+
+    def key(self) -> int:
+        self._next += 1
+        return self._next
+
+    def _single(self, table: str) -> bool:
+        """Whether a person can have one row only."""
+        return any(c.key == "UNI" and self.refers(c) for c in self.tables[table])
+
+    def refers(self, column: Column) -> str:
+        """Return the column of the roster's table that a column repeats, "" if none."""
+        roster = self.loaded.roster
+        assert roster is not None
+        if column.parent[0] == roster.table:
+            return column.parent[1]
+        fields = self.loaded.tables[column.table].fields if column.table in self.loaded.tables else {}
+        for link in self.loaded.tables[column.table].links.values() if fields else ():
+            for theirs, ours in link.on.items():
+                if link.table == roster.table and fields[ours].column == column.name:
+                    return self.loaded.tables[roster.table].fields[theirs].column
+        return ""
+
+    def named(self, column: Column) -> bool:
+        """Whether a series says that this column holds a person."""
+        return any(
+            series.table == column.table and column.name in {self._column(series, name) for name in series.persons}
+            for series in self.loaded.series
+        )
+
+    def _column(self, series: Series, name: str) -> str:
+        return self.loaded.tables[series.table].fields[name].column
+
+    def joined(self, column: Column) -> tuple[str, str]:
+        """Return the table and column another mapped table's row is referred to by, declared as a key or not."""
+        if column.parent[0] in self.tables:
+            return column.parent
+        table = self.loaded.tables.get(column.table)
+        for link in table.links.values() if table else ():
+            target = self.loaded.tables[link.table]
+            for theirs, ours in link.on.items():
+                if theirs == target.key and table and table.fields[ours].column == column.name and ours != table.key:
+                    return link.table, target.fields[theirs].column
+        return "", ""
+
+
+@dataclass
+class _Planted:
+    """One person's rows so far."""
+
+    planting: Planting
+    person: Person
+    rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def row(self, table: str, values: Row, *, again: bool) -> dict[str, Any]:
+        """Insert a row and first those it refers to; with ``again`` though there is one."""
+        if table in self.rows and not again:
+            return self.rows[table][0]
+        if not values and self.person.mark == BYSTANDER:
+            values = next(iter(self.planting.alive.get(table, ())), {})
+        given = {**self._usual(table), **values}
+        made = {column.name: self._value(column, given) for column in self.planting.tables[table]}
+        self._insert(table, made)
+        self.rows.setdefault(table, []).append(made)
+        return made
+
+    def _usual(self, table: str) -> Row:
+        """What a case says of this table's columns, and of a column by its name alone."""
+        names = {column.name for column in self.planting.tables[table]}
+        everywhere = {k[2:]: v for k, v in self.planting.values.items() if k[:2] == "*." and k[2:] in names}
+        start = f"{table}."
+        return everywhere | {k.removeprefix(start): v for k, v in self.planting.values.items() if k.startswith(start)}
+
+    def _insert(self, table: str, made: Mapping[str, object]) -> None:
+        schema, _, name = table.rpartition(".")
+        target = sa.table(name, *map(sa.column, made), schema=schema or None)
+        self.planting.connection.execute(sa.insert(target).values(made))
+
+    def _value(self, column: Column, given: Row) -> object:
+        if column.name in given:
+            value = given[column.name]
+            return value(self.person) if callable(value) else value
+        roster = self.planting.loaded.roster
+        assert roster is not None
+        if (told := self.planting.refers(column)) and column.table != roster.table:
+            return self.row(roster.table, {}, again=False)[told]
+        if column.table == roster.table and self._is(column, roster.table, roster.number):
+            return self._number(column)
+        if self.planting.named(column):
+            return self._number(column)
+        table, name = self.planting.joined(column)
+        if table and table != column.table:
+            return self.row(table, {}, again=False)[name]
+        return self._filler(column)
+
+    def _is(self, column: Column, table: str, name: str) -> bool:
+        return self.planting.loaded.tables[table].fields[name].column == column.name
+
+    def _number(self, column: Column) -> object:
+        if column.type.lower() == "uuid":
+            return self.person.uuid
+        return self.person.number if family(column.type) in ("whole", "number") else self._text(column)
+
+    def _filler(self, column: Column) -> object:
+        """A past moment, a new key, a text that names the person, or nothing."""
+        kind = family(column.type)
+        if column.key == "PRI" and kind in ("whole", "number"):
+            return self.planting.key()
+        if column.type.lower() == "uuid":
+            return uuid.UUID(int=self.planting.key()) if column.key == "PRI" or not column.nullable else None
+        if kind == "when":
+            return PAST[:10] if column.type.lower() == "date" else PAST
+        if kind == "text" and not column.type.startswith("enum("):
+            return self._text(column)
+        if kind == "binary":
+            return self.person.everything().encode()
+        if column.type.lower() in ("json", "jsonb"):
+            return self.person.everything()
+        if column.nullable:
+            return None
+        if column.type.lower().startswith("time"):
+            return "10:00:00"
+        return column.type[6:].partition("'")[0] if column.type.startswith("enum(") else 0
+
+    def _text(self, column: Column) -> str:
+        """As much of who they are as the column can hold; "" where that is not enough to be a mark."""
+        size = next((int(part) for part in column.type.replace(")", "(").split("(") if part.isdigit()), 1000)
+        if size <= len(MARK):
+            return ""
+        name = column.name.lower()
+        word = self.person.mail if "mail" in name else self.person.name if "name" in name else self.person.card
+        if column.key in ("PRI", "UNI"):
+            unique = f"-{self.planting.key()}"
+            return word[: size - len(unique)] + unique
+        return self.person.everything() if size >= LONG and word == self.person.card else word[:size]

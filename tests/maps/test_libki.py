@@ -1,0 +1,97 @@
+"""Libki: who sat at which computer, what was printed, and the hash that hides nobody."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.maps.acceptance import Case, promise, staged
+from tests.maps.planting import Person
+from tests.servers import Server
+
+
+def hashed(person: Person) -> str:
+    """As Libki's nightly job writes it: the name and one number for the night."""
+    return hashlib.md5(f"{person.card}314159".encode()).hexdigest()
+
+
+def info(person: Person) -> str:
+    return json.dumps({"user_id": person.number, "filename": f"{person.name}.pdf"})
+
+
+LIBKI = Case(
+    "libki",
+    values={
+        "*.instance": "",
+        "statistics.action": "LOGIN",
+        "statistics.anonymized": 0,
+        "statistics.info": info,
+        "users.is_guest": "No",
+        "users.username": lambda person: person.card,
+        "print_jobs.status": "Done",
+        "settings.name": lambda person: f"Setting{person.index}",
+        "settings.value": "x",
+        "clients.status": "online",
+        "clients.type": "adult",
+        "clients.ipaddress": "10.0.0.1",
+        "clients.macaddress": "",
+        "clients.hostname": "",
+        "locations.code": lambda person: f"L{person.index}",
+        "clients.name": lambda person: f"PC{person.index}",
+        "statistics.client_name": "PC1",
+        "statistics.client_location": "MAIN",
+        "statistics.client_type": "adult",
+        "print_files.client_name": "PC1",
+        "print_files.client_location": "MAIN",
+        "print_files.client_type": "adult",
+        "print_files.content_type": "application/pdf",
+        "print_jobs.type": "cups",
+        "print_jobs.printer": "front",
+        "print_jobs.queued_to": "station",
+        "transactions.provider": "stripe",
+        "transactions.currency": "USD",
+        "transactions.status": "succeeded",
+        "jobs.type": "report",
+        "jobs.status": "DONE",
+        "logs.level": "INFO",
+    },
+    due={
+        "statistics.hashed": {"anonymized": 1, "username": hashed},
+        "statistics.helped": {"action": "MODIFY_TIME"},
+        "statistics.staff": {"action": "ADMIN_LOGIN"},
+        "statistics.prints": {"action": "PRINT_JOB_CREATED"},
+        "statistics.money": {"action": "MODIFY_BALANCE"},
+        "statistics.accounts": {"action": "USERS_DELETE"},
+        "logs.debug": {"level": "DEBUG"},
+    },
+    alive={
+        "reservations": ({"begin_time": "2099-01-01 10:00:00", "end_time": "2099-01-01 11:00:00"},),
+        "print_jobs": ({"status": "Held"}, {"status": "Pending"}),
+        "print_files": ({},),
+        "transactions": ({"status": "pending", "provider_payment_id": "p-79"},),
+        "jobs": ({"status": "QUEUED"},),
+    },
+    stays={
+        "users": "the account is open",
+        "sessions": "somebody sits at the computer",
+        "allotments": "today's minutes",
+        "messages": "not shown yet",
+        "transactions.user_id": "the balance is the sum of its payments",
+    },
+)
+OLD = Case(
+    "libki",
+    "r23.04",
+    values={**LIBKI.values, "allotments.location": lambda person: f"L{person.index}", "clients.location": "MAIN"},
+    due=LIBKI.due,
+    alive=LIBKI.alive,
+    stays={place: why for place, why in LIBKI.stays.items() if place != "transactions.user_id"},
+)
+
+
+@pytest.mark.parametrize("case", [LIBKI, OLD], ids=["r26.05", "r23.04"])
+def test_libki(case: Case, tmp_path: Path, mariadb: Server, fresh_database: Callable[[Server], str]) -> None:
+    promise(staged(case, tmp_path, fresh_database(mariadb), mariadb))
