@@ -60,6 +60,7 @@ class Instrument(StrEnum):
     SUBPOENA = "subpoena"
     """A subpoena whose kind is not established yet, or a statute that names none."""
     ATTORNEY_SUBPOENA = "attorney_subpoena"
+    CLERK_SUBPOENA = "clerk_subpoena"
     ADMINISTRATIVE_SUBPOENA = "administrative_subpoena"
     GRAND_JURY_SUBPOENA = "grand_jury_subpoena"
     COURT_SUBPOENA = "court_subpoena"

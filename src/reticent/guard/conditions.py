@@ -1,0 +1,65 @@
+"""What must hold for a step: conditions over case and step, each with what to say when it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from reticent.guard.case import Case, Taken
+from reticent.guard.words import COMPULSORY, Instrument, LawAnswer, Notice, Role, Standing
+
+Need = tuple[Callable[[Case, Taken], bool], str]
+"""A condition, and what to say when it does not hold."""
+
+
+def kind(*kinds: Instrument) -> Need:
+    """The case rests on one of these kinds of paper or request."""
+    return lambda case, _: case.kind in kinds, f"It is for: {', '.join(kinds)}."
+
+
+def true(fact: str, says: str) -> Need:
+    """A fact of the step is true."""
+    return lambda _, taken: taken.flag(fact), says
+
+
+NO_COMPULSION: Need = (
+    lambda case, _: case.kind not in COMPULSORY,
+    "Paper that can compel is registered and goes to counsel; it is never refused here.",
+)
+NO_DEFECT: Need = (lambda case, _: not case.defects, "A defect is still open.")
+BASIS: Need = (
+    lambda case, _: bool(case.basis),
+    (
+        "There is no basis: no court's order with all four conditions attested, no consent of the patron, "
+        "no cited statutory exception that was verified."
+    ),
+)
+NOT_FORBIDDEN: Need = (lambda case, _: case.law is not LawAnswer.MUST_NOT, "The law forbids it.")
+CLOCK_OVER: Need = (
+    lambda case, taken: case.not_before is None or taken.at >= case.not_before,
+    "The notice clock is still running.",
+)
+IN_FORCE: Need = (
+    lambda case, taken: case.valid_until is None or taken.day <= case.valid_until,
+    "The paper is no longer in force.",
+)
+NOTICE: Need = (lambda case, _: case.notice is not Notice.REQUIRED, "The patron's notice is neither sent nor waived.")
+FINDINGS: Need = (
+    lambda case, _: case.findings_open == 0,
+    "A finding the statute asks for is neither shown nor answered for by counsel.",
+)
+PARTICULAR: Need = (lambda case, _: not case.broad, "The scope is over-broad, and counsel has not accepted it.")
+CONFIRMED: Need = (
+    lambda case, _: (
+        case.basis != "statute" or (case.standing is Standing.CONFIRMED and case.law in (LawAnswer.MAY, LawAnswer.MUST))
+    ),
+    "A statute may permit only through a pack counsel confirmed, and its answer must be MAY or MUST.",
+)
+SCOPED: Need = (
+    lambda case, taken: taken.word("scope") == case.scope or (not case.scope and case.basis == "statute"),
+    "The scope that is approved is not the scope of the paper as it was registered.",
+)
+COUNSELLED: Need = (
+    lambda _, taken: "advice" in taken.facts or Role.COUNSEL in {role for role, _ in taken.by},
+    "Neither counsel signs it, nor is counsel's signed advice named.",
+)
+APPROVED: Need = (lambda case, _: len(case.approved) > 1, "Two persons have not approved it.")
