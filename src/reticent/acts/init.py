@@ -198,7 +198,7 @@ class _Init:
         try:
             with reading(engine, name) as connection:
                 if right == "find":
-                    self._branches = branches_there(connection, self.loaded)
+                    self._branches = set(branches_there(connection, self.loaded))
                 else:
                     connection.exec_driver_sql("SELECT 1")
         finally:

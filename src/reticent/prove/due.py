@@ -35,7 +35,7 @@ def recount(
     cutoff: datetime | None,
     now: datetime,
     sentinel: int | str | None,
-    branches: tuple[str, ...] | None,
+    branches: tuple[str | int, ...] | None,
     decided: frozenset[str],
     why_no_cutoff: str = "",
 ) -> Survey:

@@ -27,7 +27,7 @@ class View:
     fit: Fit
     now: datetime
     sentinel: int | str | None = None
-    branches: tuple[str, ...] | None = None
+    branches: tuple[str | int, ...] | None = None
     decided: frozenset[str] = frozenset()
 
     @property

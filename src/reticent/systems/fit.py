@@ -28,6 +28,8 @@ class Fit:
     columns: Mapping[str, Mapping[str, str | None]]
     touched: Mapping[str, tuple[str, ...]]
     """Columns the server rewrites at every UPDATE, by table."""
+    parents: frozenset[str] = frozenset()
+    """Tables that others inherit from."""
     refused: Mapping[str, str] = field(default_factory=dict)
     absent: frozenset[str] = frozenset()
     unmapped: tuple[Place, ...] = ()
@@ -45,13 +47,14 @@ def fit(loaded: Map, structure: Structure) -> Fit:
     refused = {s.id: why for s in loaded.series if (why := _refusal(s, loaded, structure, troubles))}
     absent = frozenset(s.id for s in loaded.series if s.table not in structure.tables)
     touched = {n: tuple(c.name for c in t.columns.values() if c.touches) for n, t in structure.tables.items()}
-    return Fit(columns, touched, refused, absent, tuple(_unmapped(loaded, structure)))
+    parents = frozenset(name for name, table in structure.tables.items() if table.parent)
+    return Fit(columns, touched, parents, refused, absent, tuple(_unmapped(loaded, structure)))
 
 
 def _recognise(loaded: Map, structure: Structure) -> None:
     missing = []
     for need in loaded.requires:
-        table, _, column = need.partition(".")
+        table, _, column = need.rpartition(".")
         if table not in structure.tables or structure.tables[table].column(column) is None:
             missing.append(need)
     if missing:

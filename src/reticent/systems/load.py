@@ -124,11 +124,13 @@ class _Checker:
                 self.fail("a sentinel is named by a setting, and the map has no settings_in", "sentinel")
 
     def _column(self, need: str, *keys: str | int) -> None:
-        if not re.fullmatch(r"\w+\.\w+", need):
-            self.fail(f'"{need}" is not table.column', *keys)
+        if not re.fullmatch(r"\w+\.\w+\.\w+" if self._map.qualified else r"\w+\.\w+", need):
+            self.fail(f'"{need}" is not {"schema." * self._map.qualified}table.column', *keys)
 
     def table(self, name: str) -> None:
         table = self._map.tables[name]
+        if not re.fullmatch(r"\w+\.\w+" if self._map.qualified else r"\w+", name):
+            self.fail(f'"{name}" is not {"schema." * self._map.qualified}table', "tables", name)
         self.names(name, filter(None, [table.key, table.window]), "tables", name)
         for walked in filter(None, [table.key, table.window]):
             if table.fields[walked].optional:

@@ -51,7 +51,7 @@ class Link(Strict):
     on: dict[str, str]
 
 
-_LINK = re.compile(r"^(\w+)\((\w+ = \w+(?:, \w+ = \w+)*)\)$")
+_LINK = re.compile(r"^(\w+(?:\.\w+)?)\((\w+ = \w+(?:, \w+ = \w+)*)\)$")
 
 
 def _link(value: object) -> object:
@@ -204,6 +204,8 @@ class BranchesIn(Strict):
 
     table: str
     column: str
+    number: str = ""
+    """The column other tables refer to, if it is not the code that people use."""
 
 
 class ReportsIn(Strict):
@@ -347,6 +349,12 @@ class Map(Strict):
     exposures: tuple[Exposure, ...] = ()
     relinks: tuple[Relink, ...] = ()
     elsewhere: tuple[Elsewhere, ...] = ()
+
+    @property
+    def qualified(self) -> bool:
+        """Whether its tables are named ``schema.table``: it is about every schema of its database."""
+        return any("." in name for name in self.tables)
+
     digest: str = ""
     known: dict[str, dict[str, tuple[str, ...]]] = {}
     """Every column that was read: table -> column -> its types, one or more of them by release."""

@@ -25,9 +25,9 @@ class Field:
 
 @dataclass(frozen=True)
 class Literal:
-    """A number or a string written in the map."""
+    """A number, a string, TRUE or FALSE written in the map."""
 
-    value: str | int
+    value: str | int | bool
 
 
 @dataclass(frozen=True)
@@ -190,6 +190,8 @@ def _field(node: exp.Expr) -> Field:
 
 
 def _operand(node: exp.Expr) -> Operand:
+    if isinstance(node, exp.Boolean):
+        return Literal(bool(node.this))
     if isinstance(node, exp.Literal):
         return Literal(node.this if node.is_string else _integer(node))
     if isinstance(node, exp.Neg) and isinstance(node.this, exp.Literal):

@@ -43,7 +43,11 @@ class ForeignKey:
 
 @dataclass(frozen=True)
 class TableInfo:
-    """A table or view as it stands. ``indexed`` holds the leading columns of its indexes."""
+    """A table or view as it stands. ``indexed`` holds the leading columns of its indexes.
+
+    ``name`` is ``schema.table`` where the map names schemas; ``parent`` is true if other tables inherit
+    from it (PostgreSQL), so that only ONLY reads its own rows.
+    """
 
     name: str
     columns: Mapping[str, ColumnInfo]
@@ -52,6 +56,13 @@ class TableInfo:
     indexed: frozenset[str] = frozenset()
     triggers: Mapping[str, str] = field(default_factory=dict)
     """Trigger name -> digest of its text."""
+    schema: str = ""
+    parent: bool = False
+
+    @property
+    def bare(self) -> str:
+        """The name without its schema."""
+        return self.name[len(self.schema) + 1 :] if self.schema else self.name
 
     def column(self, name: str) -> ColumnInfo | None:
         """Return a column, whatever the case of its name."""

@@ -7,11 +7,13 @@ is TRUE iff it is FALSE. NOT is pushed down to the leaves; only EXISTS is ever n
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
 
 from reticent.systems.fit import Fit
 from reticent.systems.mapfile import Map
@@ -31,9 +33,38 @@ from reticent.systems.predicates import (
     Predicate,
     Sentinel,
 )
+from reticent.systems.structure import TableInfo
 
 Sql = sa.ColumnElement[bool]
 Column = sa.ColumnElement[Any]
+
+
+class _Only(sa.TableClause):
+    """A table of PostgreSQL whose own rows are meant, not those of the tables that inherit from it."""
+
+    inherit_cache = True
+
+
+@compiles(_Only)
+def _only(element: _Only, compiler: Any, **kw: Any) -> str:
+    text = compiler.visit_table(element, **kw)
+    return f"ONLY {text}" if kw.get("asfrom") else text
+
+
+def clause(name: str, *columns: str, only: bool = False) -> sa.TableClause:
+    """Return a table of a map by its name, ``schema.table`` or ``table``."""
+    schema, _, table = name.rpartition(".")
+    return _clause(table, schema, columns, only)
+
+
+def whole(info: TableInfo, *columns: str) -> sa.TableClause:
+    """Return a table as it stands in a database, whatever its name."""
+    return _clause(info.bare, info.schema, columns, info.parent)
+
+
+def _clause(name: str, schema: str, columns: Iterable[str], only: bool) -> sa.TableClause:
+    kind = _Only if only else sa.TableClause
+    return kind(name, *(sa.column(column) for column in columns), schema=schema or None)
 
 
 @dataclass
@@ -54,7 +85,7 @@ class Compiler:
         """Return the table itself, unaliased."""
         mapped = [c for c in self.fit.columns[name].values() if c]
         names = dict.fromkeys([*mapped, *self.fit.touched.get(name, ())])
-        return sa.table(name, *(sa.column(c) for c in names))
+        return clause(name, *names, only=name in self.fit.parents)
 
     def column(self, source: sa.FromClause, table: str, name: str) -> Column | None:
         """Return a field as a column of ``source``, None where this release has none."""

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from reticent.errors import ConfigurationError
 from reticent.site import Site
-from reticent.stores.sql.compile import Compiler
+from reticent.stores.sql.compile import Compiler, clause
 from reticent.stores.sql.connect import open_engine, reading
 from reticent.stores.sql.introspect import read_structure
 from reticent.stores.sql.rights import require_sight
@@ -30,7 +30,7 @@ class Database:
     structure: Structure
     fit: Fit
     sentinel: int | str | None
-    branches: tuple[str, ...] | None
+    branches: tuple[str | int, ...] | None
     decided: frozenset[str]
     dialect: str
     version: str | None = None
@@ -56,7 +56,7 @@ def open_database(site: Site, system: str, loaded: Map) -> tuple[sa.Engine, Data
     """
     engine = open_engine(site.account(system, "find"), system)
     with reading(engine, system) as connection:
-        structure = read_structure(connection)
+        structure = read_structure(connection, loaded.qualified)
         require_sight(connection, system)
         resolved = fit(loaded, structure)
         require_sight(connection, system, {s.table for s in resolved.here(loaded) if s.sever != "nothing"})
@@ -131,7 +131,7 @@ def _sentinel(connection: sa.Connection, database: Database) -> tuple[int | None
     return number, ""
 
 
-def _branches(connection: sa.Connection, database: Database, site: Site) -> tuple[str, ...] | None:
+def _branches(connection: sa.Connection, database: Database, site: Site) -> tuple[str | int, ...] | None:
     place, ours = database.loaded.branches_in, site.library.branches
     if place is None or place.table not in database.structure.tables or ours == "all":
         return None
@@ -148,15 +148,17 @@ def _branches(connection: sa.Connection, database: Database, site: Site) -> tupl
             where=f"{site.file} [library] branches",
             do=f'Write branches = "all" if every one is yours, or list yours from: {", ".join(sorted(there)[:20])}.',
         )
-    return None if not ours or there <= set(ours) else tuple(ours)
+    return None if not ours or set(there) <= set(ours) else tuple(there[code] for code in ours)
 
 
-def branches_there(connection: sa.Connection, loaded: Map) -> set[str]:
-    """Return the codes of the branches a system has; none if its kind has no branches."""
+def branches_there(connection: sa.Connection, loaded: Map) -> dict[str, str | int]:
+    """Return the codes of the branches a system has, each with what rows refer to it by."""
     if (place := loaded.branches_in) is None:
-        return set()
-    source = sa.table(place.table, sa.column(place.column))
-    return {str(row[0]) for row in connection.execute(sa.select(source.c[place.column]))}
+        return {}
+    number = place.number or place.column
+    source = clause(place.table, *{place.column, number})
+    rows = connection.execute(sa.select(source.c[place.column], source.c[number]))
+    return {str(code): referred if place.number else str(code) for code, referred in rows}
 
 
 def _refuse_unseverable(database: Database, problem: str) -> Fit:

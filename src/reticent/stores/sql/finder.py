@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from reticent.model import Fingerprint, Margins, NotLookedAt, Place, Setting, Survey
 from reticent.site import Site
+from reticent.stores.sql.compile import clause
 from reticent.stores.sql.conditions import DUE, OPEN, WITHHELD, WITHIN, Conditions
 from reticent.stores.sql.connect import reading
 from reticent.stores.sql.database import local_now, open_database, setting
@@ -79,8 +80,8 @@ class SqlFinder:
     def has(self, needs: Sequence[str]) -> bool:
         """Whether every ``table.column`` is there."""
         tables = self.database.structure.tables
-        pairs = [need.split(".") for need in needs]
-        return all(table in tables and tables[table].column(column) for table, column in pairs)
+        pairs = [need.rpartition(".") for need in needs]
+        return all(table in tables and tables[table].column(column) for table, _, column in pairs)
 
     def totals(self) -> Mapping[str, str]:
         """Return the totals that severing must never move (tripwires), as text."""
@@ -122,14 +123,16 @@ class SqlFinder:
         names = series.persons or (series.sever if not isinstance(series.sever, str) else ())
         severed = [column.lower() for name in names if (column := columns[name])]
         words = [(id_, set(re.findall(r"\w+", text.lower()))) for id_, text in self._reports]
-        return [id_ for id_, found in words if series.table in found and any(c in found for c in severed)]
+        return [
+            id_ for id_, found in words if series.table.rpartition(".")[2] in found and any(c in found for c in severed)
+        ]
 
     @cached_property
     def _reports(self) -> list[tuple[str, str]]:
         place = self._map.reports_in
         if place is None or place.table not in self.database.structure.tables:
             return []
-        table = sa.table(place.table, sa.column(place.id), sa.column(place.sql))
+        table = clause(place.table, place.id, place.sql)
         with reading(self._engine, self.system) as connection:
             return [(str(row[0]), str(row[1] or "")) for row in connection.execute(sa.select(*table.c))]
 

@@ -7,7 +7,7 @@ account locks and changes, what the prove account streams and joins. No right on
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -92,7 +92,7 @@ class _Collector:
         if place := loaded.settings_in:
             self._columns(place.table, place.name, place.value)
         if branches := loaded.branches_in:
-            self._columns(branches.table, branches.column)
+            self._columns(branches.table, *filter(None, (branches.column, branches.number)))
         if reports := loaded.reports_in:
             self._columns(reports.table, reports.id, reports.sql)
         if sentinel := loaded.sentinel:
@@ -228,8 +228,11 @@ class _Collector:
 
     def _literal(self, sql: str, wanted: tuple[str, ...]) -> None:
         tables = self.database.structure.tables
-        if all(table in tables and tables[table].column(column) for table, column in (w.split(".") for w in wanted)):
-            for table, columns in touched(sql, "mysql").read.items():
+        pairs = [need.rpartition(".") for need in wanted]
+        if all(table in tables and tables[table].column(column) for table, _, column in pairs):
+            for table, columns in touched(
+                sql, "postgresql" if self.database.dialect == "postgresql" else "mysql"
+            ).read.items():
                 self._columns(table, *columns)
 
 
@@ -248,18 +251,20 @@ def statements(
     """
     quote = _preparer(database.dialect).quote_identifier
     wanted = needs(database, account, with_receipts=with_receipts, with_roster=with_roster)
-    lines = _first(database, account, owner, place)
+    schemas = dict.fromkeys([place, *(schema for name in wanted.tables() if (schema := name.rpartition(".")[0]))])
+    lines = _first(database, account, owner, place, schemas)
     for table in wanted.tables():
         rights = [f"{right} ({', '.join(map(quote, of))})" if of else right for right, of in wanted.rights(table)]
         if rights:
-            lines.append(f"GRANT {', '.join(rights)} ON {quote(place)}.{quote(table)} TO {owner};")
+            schema, _, bare = table.rpartition(".")
+            lines.append(f"GRANT {', '.join(rights)} ON {quote(schema or place)}.{quote(bare)} TO {owner};")
     return lines
 
 
-def _first(database: Database, account: Account, owner: str, place: str) -> list[str]:
+def _first(database: Database, account: Account, owner: str, place: str, schemas: Iterable[str]) -> list[str]:
     quote = _preparer(database.dialect).quote_identifier
     if database.dialect == "postgresql":
-        return [f"GRANT USAGE ON SCHEMA {quote(place)} TO {owner};"]
+        return [f"GRANT USAGE ON SCHEMA {', '.join(map(quote, schemas))} TO {owner};"]
     return [sight(place, owner)] if account == "find" else []
 
 

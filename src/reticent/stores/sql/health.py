@@ -18,7 +18,8 @@ _RUNNING = {
     "(state LIKE '%alter table%' OR state LIKE 'copy to tmp table%' OR state LIKE 'Repair%')",
     "postgresql": "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation "
     "WHERE l.mode = 'AccessExclusiveLock' AND l.granted AND l.pid <> pg_backend_pid() "
-    "AND c.relnamespace = current_schema()::regnamespace",
+    "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+    "AND c.relnamespace::regnamespace::text !~ '^(pg_|information_schema)'",
 }
 
 

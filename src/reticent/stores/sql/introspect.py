@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -13,10 +14,13 @@ from reticent.systems.structure import ColumnInfo, ForeignKey, Structure, TableI
 OWN_TABLE = "reticent_receipts"
 
 
-def read_structure(connection: sa.Connection) -> Structure:
-    """Return every table of the connection's database but Reticent's own. MariaDB, MySQL, PostgreSQL, SQLite."""
-    found = _sqlite(connection) if connection.dialect.name == "sqlite" else _information_schema(connection)
-    return Structure({name: table for name, table in found.tables.items() if name != OWN_TABLE})
+def read_structure(connection: sa.Connection, qualified: bool = False) -> Structure:
+    """Return every table of the connection's database but Reticent's own. MariaDB, MySQL, PostgreSQL, SQLite.
+
+    ``qualified`` (PostgreSQL): of every schema, named ``schema.table``; else of the first of the search path.
+    """
+    found = _sqlite(connection) if connection.dialect.name == "sqlite" else _information_schema(connection, qualified)
+    return Structure({name: table for name, table in found.tables.items() if table.bare != OWN_TABLE})
 
 
 def _digest(text: object) -> str:
@@ -56,71 +60,88 @@ def _on_delete(key: object) -> str:
     return str(options.get("ondelete", "NO ACTION")).upper()
 
 
-_COLUMNS = {
-    "mysql": "SELECT table_name, column_name, column_type, is_nullable, extra FROM information_schema.columns "
+_MYSQL = {
+    "columns": "SELECT table_name, column_name, column_type, is_nullable, extra FROM information_schema.columns "
     "WHERE table_schema = DATABASE() ORDER BY table_name, ordinal_position",
-    # Its information_schema hides what the account has no right on; its catalogue hides nothing.
-    "postgresql": "SELECT c.relname, a.attname, format_type(a.atttypid, NULL), "
-    "CASE WHEN a.attnotnull THEN 'NO' ELSE 'YES' END, '' FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
-    "WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f') "
-    "AND a.attnum > 0 AND NOT a.attisdropped ORDER BY c.relname, a.attnum",
-}
-_KEYS = {
-    "mysql": "SELECT k.table_name, k.column_name, k.constraint_name, k.referenced_table_name, "
+    "keys": "SELECT k.table_name, k.column_name, k.constraint_name, k.referenced_table_name, "
     "k.referenced_column_name, r.delete_rule, k.ordinal_position FROM information_schema.key_column_usage k "
     "LEFT JOIN information_schema.referential_constraints r ON r.constraint_schema = k.constraint_schema "
     "AND r.constraint_name = k.constraint_name AND r.table_name = k.table_name "
     "WHERE k.table_schema = DATABASE() ORDER BY k.table_name, k.constraint_name, k.ordinal_position",
-    "postgresql": "SELECT t.relname, a.attname, CASE c.contype WHEN 'p' THEN 'PRIMARY' ELSE c.conname END, "
-    "f.relname, fa.attname, CASE c.confdeltype WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' "
-    "WHEN 'r' THEN 'RESTRICT' ELSE 'NO ACTION' END, array_position(c.conkey, a.attnum) "
-    "FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid "
-    "JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = ANY(c.conkey) "
-    "LEFT JOIN pg_class f ON f.oid = c.confrelid "
-    "LEFT JOIN pg_attribute fa ON fa.attrelid = c.confrelid "
-    "AND fa.attnum = c.confkey[array_position(c.conkey, a.attnum)] "
-    "WHERE c.contype IN ('p', 'f') AND t.relnamespace = current_schema()::regnamespace ORDER BY 1, 3, 7",
-}
-_INDEXES = {
-    "mysql": "SELECT table_name, column_name FROM information_schema.statistics "
+    "indexes": "SELECT table_name, column_name FROM information_schema.statistics "
     "WHERE table_schema = DATABASE() AND seq_in_index = 1",
-    "postgresql": "SELECT t.relname, a.attname FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid "
-    "JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = i.indkey[0] "
-    "WHERE t.relnamespace = current_schema()::regnamespace AND i.indpred IS NULL",
-}
-_TRIGGERS = {
-    "mysql": "SELECT event_object_table, trigger_name, action_statement FROM information_schema.triggers "
+    "triggers": "SELECT event_object_table, trigger_name, action_statement FROM information_schema.triggers "
     "WHERE trigger_schema = DATABASE()",
-    "postgresql": "SELECT t.relname, g.tgname, pg_get_triggerdef(g.oid) || pg_get_functiondef(g.tgfoid) "
-    "FROM pg_trigger g JOIN pg_class t ON t.oid = g.tgrelid "
-    "WHERE NOT g.tgisinternal AND t.relnamespace = current_schema()::regnamespace "
-    "UNION ALL SELECT t.relname, r.rulename, pg_get_ruledef(r.oid) FROM pg_rewrite r "
-    "JOIN pg_class t ON t.oid = r.ev_class WHERE r.rulename <> '_RETURN' "
-    "AND t.relnamespace = current_schema()::regnamespace",
 }
+# PostgreSQL's information_schema hides what the account has no right on; its catalogue hides nothing.
+# A partition's rows are its parent's. ``c.oid::regclass`` would leave out schemas of the search path.
+_POSTGRESQL = {
+    "tables": "SELECT {name}, {schema}, c.relkind <> 'p' AND EXISTS (SELECT 1 FROM pg_inherits i "
+    "WHERE i.inhparent = c.oid) FROM pg_class c WHERE {here} AND c.relkind IN ('r', 'p', 'v', 'm', 'f')",
+    "columns": "SELECT {name}, a.attname, format_type(a.atttypid, NULL), "
+    "CASE WHEN a.attnotnull THEN 'NO' ELSE 'YES' END, '' FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+    "WHERE {here} AND c.relkind IN ('r', 'p', 'v', 'm', 'f') "
+    "AND a.attnum > 0 AND NOT a.attisdropped ORDER BY 1, a.attnum",
+    "keys": "SELECT {name}, a.attname, CASE k.contype WHEN 'p' THEN 'PRIMARY' ELSE k.conname END, "
+    "{target}, fa.attname, CASE k.confdeltype WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' "
+    "WHEN 'r' THEN 'RESTRICT' ELSE 'NO ACTION' END, array_position(k.conkey, a.attnum) "
+    "FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid "
+    "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY(k.conkey) "
+    "LEFT JOIN pg_class f ON f.oid = k.confrelid "
+    "LEFT JOIN pg_attribute fa ON fa.attrelid = k.confrelid "
+    "AND fa.attnum = k.confkey[array_position(k.conkey, a.attnum)] "
+    "WHERE k.contype IN ('p', 'f') AND {here} ORDER BY 1, 3, 7",
+    "indexes": "SELECT {name}, a.attname FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid "
+    "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0] WHERE {here} AND i.indpred IS NULL",
+    "triggers": "SELECT {name}, g.tgname, pg_get_triggerdef(g.oid) || pg_get_functiondef(g.tgfoid) "
+    "FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid WHERE NOT g.tgisinternal AND {here} "
+    "UNION ALL SELECT {name}, r.rulename, pg_get_ruledef(r.oid) FROM pg_rewrite r "
+    "JOIN pg_class c ON c.oid = r.ev_class WHERE r.rulename <> '_RETURN' AND {here}",
+}
+_SCHEMA = "c.relnamespace = current_schema()::regnamespace AND NOT c.relispartition"
+_SCHEMAS = "c.relnamespace::regnamespace::text !~ '^(pg_|information_schema)' AND NOT c.relispartition"
 
 
-def _information_schema(connection: sa.Connection) -> Structure:
-    dialect = "postgresql" if connection.dialect.name == "postgresql" else "mysql"
+def _postgresql(question: str, qualified: bool) -> str:
+    """Return a question over one schema's bare names, or over every schema's qualified ones."""
+    schema = "(SELECT nspname FROM pg_namespace WHERE oid = {}.relnamespace)"
+    qualify = schema + " || '.' || {}.relname" if qualified else "{}.relname"
+    return _POSTGRESQL[question].format(
+        name=qualify.format("c", "c") if qualified else "c.relname",
+        target=qualify.format("f", "f") if qualified else "f.relname",
+        schema=schema.format("c") if qualified else "''",
+        here=_SCHEMAS if qualified else _SCHEMA,
+    )
+
+
+def _information_schema(connection: sa.Connection, qualified: bool) -> Structure:
+    def ask(question: str) -> Sequence[Any]:
+        sql = _postgresql(question, qualified) if connection.dialect.name == "postgresql" else _MYSQL[question]
+        return connection.exec_driver_sql(sql).all()
+
     columns: dict[str, dict[str, ColumnInfo]] = defaultdict(dict)
-    for table, name, kind, nullable, extra in connection.exec_driver_sql(_COLUMNS[dialect]):
+    for table, name, kind, nullable, extra in ask("columns"):
         touches = "on update" in str(extra).lower()
         columns[table][name] = ColumnInfo(name, str(kind), nullable == "YES", touches)
-    primary, foreign = _keys(connection.exec_driver_sql(_KEYS[dialect]).all())
+    primary, foreign = _keys(ask("keys"))
     indexed: dict[str, set[str]] = defaultdict(set)
-    for table, column in connection.exec_driver_sql(_INDEXES[dialect]):
+    for table, column in ask("indexes"):
         indexed[table].add(column)
     triggers: dict[str, dict[str, str]] = defaultdict(dict)
-    for table, name, text in connection.exec_driver_sql(_TRIGGERS[dialect]):
+    for table, name, text in ask("triggers"):
         triggers[table][name] = _digest(text)
+    standing: dict[str, tuple[str, bool]] = defaultdict(lambda: ("", False))
+    if connection.dialect.name == "postgresql":
+        standing |= {name: (schema, parent) for name, schema, parent in ask("tables")}
     return Structure(
         {
             name: TableInfo(
-                name, found, tuple(primary[name]), tuple(foreign[name]), frozenset(indexed[name]), triggers[name]
+                name, found, tuple(primary[name]), tuple(foreign[name]), frozenset(indexed[name]), triggers[name],
+                *standing[name],
             )
             for name, found in columns.items()
         }
-    )
+    )  # fmt: skip
 
 
 def _keys(rows: Iterable[Sequence[object]]) -> tuple[dict[str, list[str]], dict[str, list[ForeignKey]]]:

@@ -32,7 +32,7 @@ def touched(sql: str, dialect: str) -> Touched:
     what SQLAlchemy compiles and demanded of the queries in a map.
     """
     tree = _parsed(sql, dialect)
-    tables = {table.alias_or_name: table.name for table in tree.find_all(exp.Table)}
+    tables = {table.alias_or_name: _named(table) for table in tree.find_all(exp.Table)}
     main = next(iter(tables), "")
     targets = {id(pair.this) for pair in tree.expressions if isinstance(tree, exp.Update)}
     read: dict[str, set[str]] = defaultdict(set)
@@ -47,6 +47,10 @@ def touched(sql: str, dialect: str) -> Touched:
         frozenset({tables[main]} if isinstance(tree, exp.Insert) and main else ()),
         frozenset({tables[main]} if tree.find(exp.Lock) and main else ()),
     )
+
+
+def _named(table: exp.Table) -> str:
+    return f"{table.db}.{table.name}" if table.db else table.name
 
 
 def _parsed(sql: str, dialect: str) -> exp.Expr:

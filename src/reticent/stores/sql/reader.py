@@ -26,6 +26,10 @@ class SqlReader:
         self.system, self._database = database.system, database
         self._engine = open_engine(site.account(database.system, "prove"), database.system)
 
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._engine.dispose()
+
     @property
     def folds_case(self) -> bool:
         """Whether texts are compared without case, accents and trailing spaces: Koha's collations on MariaDB."""
@@ -41,7 +45,7 @@ class SqlReader:
 
     def has(self, column: str) -> bool:
         """Whether a ``table.column`` is there."""
-        table, _, name = column.partition(".")
+        table, _, name = column.rpartition(".")
         info = self._database.structure.tables.get(table)
         return info is not None and info.column(name) is not None
 

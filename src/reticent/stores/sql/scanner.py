@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from reticent.errors import SystemRefused
 from reticent.model import Scanned
 from reticent.stores.needles import Needles
+from reticent.stores.sql.compile import whole
 from reticent.stores.sql.connect import open_engine, reading
 from reticent.stores.sql.database import Database
 from reticent.stores.sql.discloser import SqlDiscloser
@@ -57,13 +58,13 @@ class SqlScanner:
 
     def _tables(self) -> Iterator[TableInfo]:
         with reading(self._engine, self.system) as connection:
-            views = set(sa.inspect(connection).get_view_names())
+            views = _views(sa.inspect(connection), self._database.loaded.qualified)
         for name, table in sorted(self._database.structure.tables.items()):
             if name not in views and (self._only is None or name in self._only):
                 yield table
 
     def _look(self, table: TableInfo, columns: list[str], needles: Needles) -> dict[str, int]:
-        source = sa.table(table.name, *(sa.column(name) for name in columns))
+        source = whole(table, *columns)
         texts: list[sa.ColumnElement[Any]] = [self._text(source.c[name], table.columns[name].type) for name in columns]
         query: sa.Select[Any] = sa.select(*texts)
         met = dict.fromkeys((f"{table.name}.{name}" for name in columns), 0)
@@ -76,3 +77,9 @@ class SqlScanner:
     def _text(self, column: sa.ColumnElement[Any], kind: str) -> sa.ColumnElement[Any]:
         """Return a column as its server gives it; a type nobody knows (json, uuid, inet) as text."""
         return column if family(kind) or self._database.dialect == "sqlite" else sa.cast(column, sa.Text())
+
+
+def _views(inspector: sa.Inspector, qualified: bool) -> set[str]:
+    if not qualified:
+        return set(inspector.get_view_names())
+    return {f"{schema}.{name}" for schema in inspector.get_schema_names() for name in inspector.get_view_names(schema)}
