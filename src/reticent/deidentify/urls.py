@@ -46,7 +46,7 @@ _NAME = rb"[A-Za-z_.\-\[\]]{1,30}+[0-9]{0,2}+="
 _VALUE = rb"[\w.,:\-]{0,40}+(?![^?&;#\s])"
 _HOST = rb"https?(?:://|%3[aA]%2[fF]%2[fF])[A-Za-z0-9.\-]{1,100}+(?=/|%2[fF]|[?&;#\s]|\Z)"
 _USERINFO = re.compile(rb"(//)[^/?#\s@]*@")
-_MAILBOX = re.compile(rb"[^/?&;#=\s]*(?:@|%40)[^/?&;#\s]*")
+_MAILBOX = re.compile(rb"(?<![^/?&;#=\s])[^/?&;#=\s]*(?:@|%40)[^/?&;#\s]*")
 _HIDDEN = re.compile(rb"(%(?:25)*(?:3[fFbBdD]|2[36]|0[aAdD])|\\)[^?&;#\s]*")
 """An encoded ?, ;, =, #, & or line end inside a path hides a query, or forges a line."""
 _HOME = re.compile(rb"(/(?:~|%7[eE]))[^/?&;#\s]+")
