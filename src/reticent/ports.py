@@ -141,6 +141,10 @@ class Discloser(Protocol):
         """Stream the ties inside the permit's scope."""
         ...
 
+    def counts(self, permit: object) -> Mapping[str, int]:
+        """Return series -> ties inside the permit's scope: a preview, which hands out nobody's tie."""
+        ...
+
     def roster(self, permit: object) -> Iterator[Mapping[str, str]]:
         """Stream the identifiers of every patron: field -> identifier. Raises NotPermitted under 50 persons."""
         ...

@@ -27,18 +27,28 @@ from reticent.systems.load import MAPS, load_map
 CUSTODIAN = Asker("s1", frozenset({"custodian"}))
 
 
-def test_a_preview_carries_no_permit_and_none_can_be_made_for_it(tmp_path: Path) -> None:
+def test_a_previews_permit_opens_counts_and_nobodys_tie(tmp_path: Path) -> None:
     library = GateLibrary(Keys(tmp_path))
     asked = order()
     approvals = library.sign(asked, "counsel", act="preview")
     decision = library.gate.prepare(asked, CUSTODIAN, approvals, ["ils"], act="preview")
-    assert decision.allowed
-    assert decision.permits == ()
+    for verb in ("ties", "roster"):
+        with pytest.raises(NotPermitted, match=f"does not open {verb}"):
+            library.gate.open(decision.permits[0], verb, "ils")
+    assert library.gate.open(decision.permits[0], "count", "ils").scope == asked.scope
     mint = Mint(library.clock, library.register)
-    for action in ("previewScope", "scan", "countDueTies", "viewTie", "lookUpReaders", "lookUpCurrentBorrower"):
+    for action in ("scan", "countDueTies", "viewTie", "lookUpReaders", "lookUpCurrentBorrower"):
         assert action not in OPENS
         with pytest.raises(NotPermitted, match="no door"):
             mint.strike(action, "courtOrder", "x", library.gate.digest, asked.scope, ["ils"])
+
+
+def test_no_permit_for_ties_opens_counts(tmp_path: Path) -> None:
+    library = GateLibrary(Keys(tmp_path))
+    approvals = library.sign(order(), "custodian", "counsel")
+    permit = library.gate.prepare(order(), CUSTODIAN, approvals, ["ils"]).permits[0]
+    with pytest.raises(NotPermitted, match="does not open count"):
+        library.gate.open(permit, "count", "ils")
 
 
 def test_a_preview_without_counsel_or_under_another_scope_is_refused(tmp_path: Path) -> None:
@@ -58,7 +68,7 @@ def test_no_verb_of_a_store_takes_a_person(store: type) -> None:
     """What a store can be asked: series, cutoffs, measures, permits; an identifier has no way in."""
     allowed = {
         *("self", "series", "cutoff", "needs", "measure", "replicas", "lag", "permit"),
-        *("url", "database", "open_permit", "site", "system", "loaded"),
+        *("url", "database", "open_permit", "site", "system", "loaded", "year"),
     }
     for name, verb in inspect.getmembers(store, inspect.isfunction):
         if not name.startswith("_") or name == "__init__":

@@ -9,6 +9,7 @@ from reticent.acts.opening import Opened
 from reticent.acts.systems import OpenSystem
 from reticent.keyring.periods import PeriodKeys
 from reticent.ledger.entries import Actor, Kind
+from reticent.model import RecordClass
 from reticent.tallies.active import PURPOSE, flag
 
 FACT = "active borrowers {system} {year}"
@@ -48,12 +49,16 @@ class ActiveBorrowers:
         live = {flag(key, patron) for patron in system.active(year)}
         return len(live | self.opened.flags.all(self.system, str(year)))
 
+    def _held(self) -> bool:
+        """Whether a legal hold covers what the keys of this system tell: they are then not destroyed."""
+        return self.opened.holds.held(self.system, "", RecordClass.CIRCULATION) is not None
+
     def close_past_years(self, system: OpenSystem) -> None:
-        """Count every year that is over, destroy its key, delete its flags."""
+        """Count every year that is over, destroy its key, delete its flags; under a legal hold they wait."""
         this_year = self.opened.clock.now().year
         for period in self.opened.flags.periods(self.system):
-            if int(period) < this_year:
+            if int(period) < this_year and not self._held():
                 count = self.count(system, int(period))
                 self.opened.book.set_fact(FACT.format(system=self.system, year=period), str(count or 0))
-                self.keys.destroy(f"{PURPOSE}/{self.system}", period, lambda _purpose, _period: False)
+                self.keys.destroy(f"{PURPOSE}/{self.system}", period, lambda _purpose, _period: self._held())
                 self.opened.flags.drop(self.system, period)

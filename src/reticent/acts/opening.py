@@ -172,7 +172,7 @@ def open_systems(site: Site) -> Iterator[OpenSystem | NotLookedAt | tuple[str, R
     """Yield every system of the site: opened, declared (not looked at), or with what kept it shut."""
     for name, system in site.systems.items():
         if system.kind == "declared":
-            yield _declared(name, system)
+            yield declared(name, system)
             continue
         try:
             yield LogSystem(name, site) if system.kind in LOGS else SqlSystem(name, map_of(site, name), site)
@@ -182,7 +182,8 @@ def open_systems(site: Site) -> Iterator[OpenSystem | NotLookedAt | tuple[str, R
             yield (name, error)
 
 
-def _declared(name: str, system: System) -> NotLookedAt:
+def declared(name: str, system: System) -> NotLookedAt:
+    """Return what is said of a system that is only declared."""
     classes = ", ".join(system.classes) or "its records"
     said = f"; declared: {system.retention}" if system.retention else ""
     attested = f", attested {system.attested}" if system.attested else ", not attested"

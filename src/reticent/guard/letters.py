@@ -26,6 +26,7 @@ LONGEST = 4000
 """Characters of one value."""
 WIDTH = 78
 DRAFT = "DRAFT. Counsel has not confirmed the law this letter cites. Do not send it before counsel has read it."
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 _ITEMS = "- {items}"
 _BLANK = "____________________"
 
@@ -210,6 +211,11 @@ def _compiled(template: str, data: Mapping[str, Any], day: str) -> bytes:
         ) from None
 
 
+def visible(value: str) -> str:
+    """Return a record's own text on one line, with a mark in place of every character that cannot be seen."""
+    return "".join("\ufffd" if unicodedata.category(c) in _UNSEEN else c for c in " ".join(value.split()))
+
+
 @cache
 def _words(file: str = "letters") -> Mapping[str, Any]:
     return tomllib.loads((TEMPLATES / f"{file}.toml").read_text(encoding="utf-8"))
@@ -218,7 +224,7 @@ def _words(file: str = "letters") -> Mapping[str, Any]:
 def _shown(name: str, value: str) -> str:
     """Return a value as it is shown: one line, no control or direction characters."""
     text = " ".join(value.split())
-    if len(text) > LONGEST or any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Cn") for c in text):
+    if len(text) > LONGEST or any(unicodedata.category(c) in _UNSEEN for c in text):
         raise UsageError(
             "A value of the letter is too long or holds characters that cannot be seen.",
             where=name,

@@ -35,10 +35,14 @@ class Holder:
 
 @dataclass(frozen=True)
 class Seal:
-    """The files of one seal; ``digest`` is the SHA-256 (hex) of the sealed content."""
+    """The files of one seal; ``digest`` is the SHA-256 (hex) of the sealed content.
+
+    ``identity`` is the one-off key, kept in memory until what was written has been read back.
+    """
 
     files: Mapping[str, bytes] = field(repr=False)
     digest: str
+    identity: str = field(repr=False)
 
 
 def seal(content: bytes, holders: Sequence[Holder]) -> Seal:
@@ -57,7 +61,7 @@ def seal(content: bytes, holders: Sequence[Holder]) -> Seal:
     files[INSTRUCTION] = instruction(holders).encode()
     if not hmac.compare_digest(_decrypted(sealed, identity), content):
         raise EvidenceBroken("What was sealed does not come out again.", do="Nothing rests on it; seal again.")
-    return Seal(files, hashlib.sha256(sealed).hexdigest())
+    return Seal(files, hashlib.sha256(sealed).hexdigest(), str(identity))
 
 
 def unseal(sealed: bytes, identity: str) -> bytes:

@@ -128,7 +128,7 @@ class Gate:
         """Decide whether an order's ties may be gathered; when allowed, carries a permit for each system.
 
         ``act``: ``release``, ``warrant`` (a search warrant being executed), ``hold`` (the sealed copy
-        of a confirmed hold), or ``preview`` (counts only: no permit).
+        of a confirmed hold), or ``preview`` (its permits open counts, nobody's ties).
         """
         action = {
             "release": "prepareRelease",
@@ -140,8 +140,6 @@ class Gate:
         inquiry = Uid("Inquiry", order.case)
         request = Request(Uid("Staff", asker.id), action, inquiry, {"purpose": Uid("Purpose", purpose)}, asker.entity())
         decision = self._decide(self._ordered(request, order, approvals, act))
-        if act == "preview":
-            return decision
         return self._with_permits(decision, action, purpose, order.case, order.scope, systems)
 
     def outgoing(self, order: Order, approvals: Sequence[Approval], act: Act = "release") -> Outgoing:

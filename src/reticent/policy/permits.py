@@ -24,11 +24,12 @@ from reticent.ports import Clock, PermitRegister
 LIFETIME = timedelta(minutes=15)
 """How long a permit may wait to be opened. A stream that was opened in time runs to its end."""
 
-Verb = Literal["ties", "roster"]
+Verb = Literal["ties", "count", "roster"]
 OPENS: dict[str, Verb] = {
     "prepareRelease": "ties",
     "prepareUnderWarrant": "ties",
     "copyForHold": "ties",
+    "previewScope": "count",
     "prepareOwnExport": "ties",
     "readRoster": "roster",
 }

@@ -17,7 +17,7 @@ from reticent.model import Chunk, Fingerprint, Margins, NotLookedAt, Place, Rece
 from reticent.stores.logs.archives import BROKEN, compression, reading
 from reticent.stores.logs.atrest import FileJob, Ready, check_format, commit, first_line, make_ready
 from reticent.stores.logs.formats import Kind
-from reticent.stores.logs.kernel import Columns
+from reticent.stores.logs.kernel import Columns, Treater, Watch
 from reticent.stores.logs.receipts import FileReceipt, Receipts
 from reticent.stores.logs.sources import LogSource
 from reticent.stores.logs.streams import pump
@@ -135,15 +135,29 @@ class LogStore:
             newest=max(dates, default=None),
         )
 
-    def _days(self, series: str, path: Path) -> Counter[bytes]:
-        counted = _Days()
+    def watch(self, series: str, path: Path, watch: Watch) -> str:
+        """Show every line of a file as it was to ``watch``; return why some or all could not be shown, or ""."""
+        if self._made(path) is not None:
+            return "severed files name nobody"
+        worker, watched = self._pumped(series, path, watch)
+        if not watched:
+            return "it is read line by line, without telling accounts from the rest"
+        return "some of its lines do not fit its format" if worker.outcome.withheld else ""
+
+    def _pumped(self, series: str, path: Path, watch: Watch) -> tuple[Treater, bool]:
+        """Read a file through, nothing written; return what read it, and whether ``watch`` saw its lines."""
         with path.open("rb") as raw:
             kind = compression(raw)
             first = first_line(raw, kind)
-            worker = self._sources[series].treater(None, first_line=first, watch=counted)
+            worker = self._sources[series].treater(None, first_line=first, watch=watch)
             with reading(raw, kind) as text:
                 pump(text, _Nowhere(), worker)
-        if self._sources[series].compiled(first) is None:  # read line by line: no watch, the file's own date
+        return worker, self._sources[series].compiled(first) is not None
+
+    def _days(self, series: str, path: Path) -> Counter[bytes]:
+        counted = _Days()
+        worker, watched = self._pumped(series, path, counted)
+        if not watched:  # read line by line: no watch, the file's own date
             day = datetime.fromtimestamp(path.stat().st_mtime, UTC).strftime("%Y-%m-%d")
             counted.ties[day.encode()] = worker.outcome.lines
         counted.ties[b""] += worker.outcome.withheld

@@ -6,6 +6,7 @@ statement, so the server's logs are the same whomever an order is about.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -84,6 +85,12 @@ class SqlDiscloser:
         scope = self._open(permit, "ties", self.system).scope
         self.left_out = []
         return self._ties(scope)
+
+    def counts(self, permit: object) -> Mapping[str, int]:
+        """Return series -> ties inside the permit's scope. Nobody's tie leaves; raises as ``ties`` does."""
+        scope = self._open(permit, "count", self.system).scope
+        self.left_out = []
+        return Counter(str(tie["series"]) for tie in self._ties(scope))
 
     def _people(self, fields: tuple[str, ...]) -> sa.Select[Any]:
         """Return the query of the roster: the site's own branches, without the stand-in patron."""

@@ -1,0 +1,159 @@
+"""What is handed over, as files: the ties inside a scope, what was withheld, where nobody looked. Pure functions.
+
+Nothing here says that no record exists: a nil return says where was looked, and where not.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from reticent.model import NotLookedAt
+from reticent.policy.permits import Scope
+
+Tie = Mapping[str, object]
+COLUMNS = ("system", "record", "record_class", "patron", "item", "used_at", "ended", "open", "details")
+"""Columns of ``ties.csv``; times are UTC, ``details`` what the record itself says of the use."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True)
+class Searched:
+    """One system that was searched: how many ties were inside the scope there. ``stopped`` says what ended it early."""
+
+    system: str
+    ties: int
+    stopped: str = ""
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What a search under a permit found. Held in memory only: it names people."""
+
+    ties: Sequence[Tie] = field(repr=False)
+    searched: Sequence[Searched]
+    not_searched: Sequence[NotLookedAt]
+    withheld: Mapping[str, int] = field(default_factory=dict)
+    """Why a row inside a permit did not leave -> how many."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every system that can be searched was searched to its end."""
+        return not any(one.stopped for one in self.searched)
+
+
+def inside(tie: Tie, scope: Scope) -> bool:
+    """Whether a tie lies in a scope. Asked once more of every row, whatever the store thought."""
+    when = tie["used_at"]
+    return (
+        isinstance(when, datetime)
+        and scope.since <= when < scope.before
+        and tie["record_class"] in scope.classes
+        and (tie["patron"] in scope.patrons or tie["item"] in scope.items)
+    )
+
+
+def as_csv(ties: Iterable[Tie]) -> bytes:
+    """Return ties as CSV. A cell a spreadsheet would run gets an apostrophe before it; ``about.txt`` says so."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for tie in ties:
+        writer.writerow([_cell(value) for value in _row(tie)])
+    return text.getvalue().encode()
+
+
+def as_listing(ties: Sequence[Tie]) -> tuple[str, ...]:
+    """Return ties as lines for reading, one a tie."""
+    return tuple(
+        f"{number}. {row[5]} UTC, {row[2].replace('_', ' ')}, patron {row[3]}"
+        + (f", item {row[4]}" if row[4] else "")
+        + (f", until {row[6]} UTC" if row[6] else "")
+        + (", still open" if row[7] == "yes" else "")
+        + f" [{row[0]}, {row[1]}]"
+        + (f": {row[8]}" if row[8] else "")
+        for number, row in enumerate(map(_row, ties), 1)
+    )
+
+
+def where_searched(found: Gathered) -> str:
+    """Return what was searched and what was not, as it stands in every package and every nil return."""
+    lines = ["Searched:"]
+    for one in found.searched:
+        lines.append(f"  - {one.system}" + (f": NOT TO ITS END ({one.stopped})" if one.stopped else ""))
+    lines += ["", "Not searched:"]
+    lines += [f"  - {one.system}: {one.place} ({one.why})" for one in found.not_searched] or ["  - nothing known of"]
+    if not found.complete:
+        lines = ["THIS IS NOT COMPLETE: a system could not be searched to its end.", "", *lines]
+    return "\n".join(lines) + "\n"
+
+
+def withheld(found: Gathered) -> str:
+    """Return what was found and not handed over, by reason."""
+    if not found.withheld:
+        return "Nothing that was found inside the scope was withheld.\n"
+    lines = [f"  - {count} record(s): {why}" for why, count in sorted(found.withheld.items())]
+    return "\n".join(["Found and withheld:", *lines]) + "\n"
+
+
+def nil_return(found: Gathered, paper: str) -> str:
+    """Return the answer when nothing was found. It says where was looked, never that there is nothing."""
+    text = (
+        f"The library has searched the systems named below for records within the scope of {paper}, and found none "
+        "there to hand over. It severs the tie between a user and a use when its purpose ends, as a matter of "
+        "routine. It makes no statement on places that were not searched; they are named too."
+    )
+    return "\n".join([textwrap.fill(text, 78), "", where_searched(found), withheld(found)])
+
+
+def worksheet(found: Gathered, facts: Mapping[str, str]) -> str:
+    """Return the search worksheet: what was searched, by whom, before which witness, and what came out. No names."""
+    head = [f"{name}: {value}" for name, value in facts.items()]
+    rows = [
+        f"{one.system}: {one.ties} record(s) inside the scope" + (f"; stopped: {one.stopped}" if one.stopped else "")
+        for one in found.searched
+    ]
+    return "\n".join(["Search worksheet", *head, "", *rows, "", where_searched(found), withheld(found)])
+
+
+def custody(files: Mapping[str, bytes], facts: Mapping[str, str]) -> str:
+    """Return the chain-of-custody sheet: what was made, when, by which office, with each file's SHA-256."""
+    head = [f"{name}: {value}" for name, value in facts.items()]
+    rows = [f"{hashlib.sha256(body).hexdigest()}  {name}" for name, body in sorted(files.items())]
+    blank = ["", "Handed over by / to / on (each hand-over on a line of its own):", "", "_" * 70, "", "_" * 70, ""]
+    return "\n".join(["Chain of custody", *head, "", *rows, *blank])
+
+
+def counted(ties: Iterable[Tie]) -> dict[str, int]:
+    """Return system/series -> ties."""
+    return dict(sorted(Counter(f"{tie['system']}/{tie['series']}" for tie in ties).items()))
+
+
+def _row(tie: Tie) -> tuple[str, ...]:
+    tells = tie["tells"]
+    details = "; ".join(f"{name}: {value}" for name, value in tells.items()) if isinstance(tells, Mapping) else ""
+    return (
+        str(tie["system"]),
+        str(tie["series"]),
+        str(tie["record_class"]),
+        str(tie["patron"]),
+        str(tie["item"] or ""),
+        _when(tie["used_at"]),
+        _when(tie["ended"]),
+        "yes" if tie["open"] else "no",
+        " ".join(details.split()),
+    )
+
+
+def _when(moment: object) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%S") if isinstance(moment, datetime) else ""
+
+
+def _cell(value: str) -> str:
+    return f"'{value}" if value.startswith(_FORMULA) else value
