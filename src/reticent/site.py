@@ -139,6 +139,15 @@ class Statistics(Strict):
     """Count active borrowers by a keyed flag a patron and year; the year's key is destroyed when it is counted."""
 
 
+class Inquiries(Strict):
+    """How inquiries are kept."""
+
+    hold_hours: int = Field(default=72, ge=1, le=240)
+    """Hours of the provisional hold a paper places at once; counsel's setting."""
+    retention: Duration = timedelta(days=3 * 365)
+    """How long a closed inquiry is kept before it may be disposed of."""
+
+
 class Site(Strict):
     """A checked reticent.toml. ``folder`` is where it stands; relative paths start there."""
 
@@ -150,6 +159,7 @@ class Site(Strict):
     systems: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]{1,30}$")], System] = Field(min_length=1)
     sever: Sever = Sever()
     statistics: Statistics = Statistics()
+    inquiries: Inquiries = Inquiries()
     folder: Path = Path()
     file: Path = Path("reticent.toml")
 

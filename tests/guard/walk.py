@@ -45,6 +45,7 @@ def _checklist(**more: object) -> dict[str, object]:
     return good | rest | {"law": "NEEDS_COUNSEL", "standing": "confirmed", "notice_days": 2, "wait_days": 10} | more
 
 
+_WARRANT: dict[str, object] = {"issued": days(0)} | dict.fromkeys(FOUR[1:], True)
 _LAW = [
     {"law": law, "standing": standing}
     for law, standing in (
@@ -93,8 +94,8 @@ FACTS: Mapping[Step, list[Facts]] = {
     Step.COMPLY: [{"reason": "contempt_threatened", "receipt": A}],
     Step.DISCLOSE_BY_DUTY: [{"reason": "statute_commands", "receipt": A}],
     Step.BEGIN_WARRANT: [
-        {"has_judge": True, "court": "own_state", "counsel_called": "unreachable", "waited": "refused", "scope": A, "valid_until": days(10)},
-        {"has_judge": False, "court": "none", "counsel_called": "reached", "waited": "agreed", "scope": A, "valid_until": days(10)},
+        {"has_judge": True, "court": "own_state", "counsel_called": "unreachable", "waited": "refused", "scope": A, "valid_until": days(10), **_WARRANT},
+        {"has_judge": False, "court": "none", "counsel_called": "reached", "waited": "agreed", "scope": A, "valid_until": days(10), **_WARRANT},
     ],
     Step.LIST_INVENTORY: [{"viewed": 1, "taken": 0, "machines": 0, "inventory": A}],
     Step.PRODUCE_UNDER_WARRANT: [{"scope": A, "package": A}, {"scope": B, "package": A}],
@@ -174,7 +175,9 @@ LATE = (State.DISCLOSED, State.REFUSED, State.NIL_RETURN, State.AFTERWARDS, Stat
 
 def plain(case: Case) -> Case:
     """The case without what no rule reads: departures and dates for alarms, and when all is over, the paper."""
-    case = replace(case, departures=frozenset(), served=None, returns=None, gag_review=None, gag_until=None)
+    case = replace(
+        case, departures=frozenset(), served=None, issued=None, returns=None, gag_review=None, gag_until=None
+    )
     if case.state not in LATE:
         return case
     kept = {name: getattr(case, name) for name in ("state", "at", "sealed", "notice", "hold", "duties")}

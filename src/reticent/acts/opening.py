@@ -27,6 +27,7 @@ from reticent.state.database import open_state
 from reticent.state.flags import ActiveFlags
 from reticent.state.hold_book import StoredHolds
 from reticent.state.permits import StoredPermits
+from reticent.state.register import StoredRegister
 from reticent.systems.load import kinds, load_map, shipped, withdrawn
 from reticent.systems.mapfile import Map
 from reticent.tallies.active import PURPOSE
@@ -82,6 +83,11 @@ class Opened:
     def flags(self) -> ActiveFlags:
         """The flags of active borrowers."""
         return ActiveFlags(self._engine)  # type: ignore[arg-type]
+
+    @cached_property
+    def register(self) -> StoredRegister:
+        """The register of inquiries, sealed."""
+        return StoredRegister(self._engine)  # type: ignore[arg-type]
 
     @property
     def origin(self) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from reticent.acts.active import ActiveBorrowers
+from reticent.acts.casebook import Holds
 from reticent.acts.opening import Opened, Progress
 from reticent.acts.plan import current
 from reticent.acts.systems import OpenSystem, RunSeverer
@@ -204,7 +205,7 @@ class _Run:
         system = self._systems[name]
         return Engine(
             severer=severer,
-            holds=self.opened.holds,
+            holds=Holds(self.opened),
             limits=limits,
             clock=self.opened.clock,
             totals=system.totals,

@@ -308,10 +308,12 @@ def share(
 
 
 def _add_groups() -> None:
-    from reticent.cli import hold, ledger, policy
+    from reticent.cli import hold, inquiry, law, ledger, policy
 
     app.add_typer(ledger.app, name="ledger")
     app.add_typer(hold.app, name="hold")
+    app.add_typer(inquiry.app, name="inquiry")
+    app.add_typer(law.app, name="law")
     app.add_typer(policy.app, name="policy")
 
 

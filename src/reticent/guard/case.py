@@ -64,7 +64,11 @@ class Case:
     standing: Standing = Standing.UNCONFIRMED
     exception: bool = False
     """Whether a cited statutory exception was opened and verified (guardian, emergency, consent)."""
+    classes: frozenset[str] = frozenset()
+    """The record classes it is about; empty: all."""
     instrument: bool = False
+    document: str = ""
+    issued: date | None = None
     served: date | None = None
     returns: date | None = None
     valid_until: date | None = None

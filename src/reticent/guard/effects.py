@@ -29,7 +29,8 @@ Effect = Callable[[Case, Taken], Case]
 def record(case: Case, taken: Taken) -> Case:
     """Note who asked, and a threat as something to report."""
     duties = {Duty.REPORT_INCIDENT} if taken.flag("threat") else set()
-    return replace(case, party=PartyKind(taken.word("party")), duties=frozenset(duties))
+    party = PartyKind(taken.word("party"))
+    return replace(case, party=party, duties=frozenset(duties), classes=taken.some("classes"))
 
 
 def triage(case: Case, taken: Taken) -> Case:
@@ -38,7 +39,8 @@ def triage(case: Case, taken: Taken) -> Case:
     kind = None if word == "no_request" else Instrument(word)
     asks = kind is not None and kind not in (Instrument.OWN_REQUEST, Instrument.CONSENT, Instrument.GUARDIAN_REQUEST)
     hold = Hold(HoldKind.ASKED, end(after_working_days(taken.day, ASKED_WORKING_DAYS))) if asks else case.hold
-    return replace(answered(case, taken), kind=kind, sealed=kind in ALWAYS_SEALED, hold=hold)
+    classes = taken.some("classes") or case.classes
+    return replace(answered(case, taken), kind=kind, sealed=kind in ALWAYS_SEALED, hold=hold, classes=classes)
 
 
 def answered(case: Case, taken: Taken) -> Case:
@@ -56,6 +58,9 @@ def register(case: Case, taken: Taken) -> Case:
         kind=kind,
         instrument=True,
         exception=False,
+        classes=taken.some("classes"),
+        document=taken.word("document"),
+        issued=taken.date("issued"),
         served=taken.date("served"),
         returns=taken.date("returns"),
         valid_until=taken.date("valid_until"),
@@ -202,7 +207,11 @@ def begin_warrant(case: Case, taken: Taken) -> Case:
     after = replace(
         case, hold=provisional(case, taken), instrument=True, duties=case.duties | {Duty.DEBRIEF, Duty.NOTIFY_PATRON}
     )
-    after = replace(after, valid_until=taken.date("valid_until"), scope=taken.word("scope"))
+    after = replace(
+        after, valid_until=taken.date("valid_until"), scope=taken.word("scope"), issued=taken.date("issued")
+    )
+    attested = frozenset({"court_order", *(name for name in FOUR if taken.flag(name))})
+    after = replace(after, attested=attested, classes=taken.some("classes"), document=taken.word("document"))
     if taken.flag("gag"):
         after = replace(after, sealed=True, notice=Notice.DEFERRED, gag_until=taken.date("gag_until"))
     return departs(after, Departure.COUNSEL_UNREACHABLE, when=taken.word("counsel_called") == "unreachable")

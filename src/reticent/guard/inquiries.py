@@ -609,8 +609,8 @@ RULES: Mapping[Step, Rule] = MappingProxyType(
             State.WARRANT_EXECUTION,
             OFFICER,
             "R25, R29",
-            ("has_judge", "court", "counsel_called", "waited", "scope", "valid_until"),
-            ("gag", "gag_until", "document"),
+            ("has_judge", "court", "counsel_called", "waited", "scope", "issued", "valid_until", *FOUR[1:]),
+            ("gag", "gag_until", "document", "classes"),
             (
                 need.kind(Instrument.SEARCH_WARRANT),
                 need.true("has_judge", "No judge signed it: an agency's own paper is no search warrant."),

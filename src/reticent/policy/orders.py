@@ -119,9 +119,9 @@ def verified(
     slots: dict[str, tuple[str, str]] = {}
     for slot, role in (("custodianApproval", "custodian"), ("counselApproval", "counsel")):
         if role in signed:
-            slots[slot] = (_person(signed[role], known), role)
+            slots[slot] = (person(signed[role], known), role)
         elif "alternate" in signed:
-            slots[slot] = (_person(signed.pop("alternate"), known), "alternate")
+            slots[slot] = (person(signed.pop("alternate"), known), "alternate")
     return Signed(slots, refused)
 
 
@@ -133,8 +133,8 @@ def _fits(officer: Officer, message: bytes, approval: Approval, verify: Verify) 
     return True
 
 
-def _person(officer: Officer, known: Sequence[Officer]) -> str:
-    """Return one id for all officers that share a key or a name."""
+def person(officer: Officer, known: Sequence[Officer]) -> str:
+    """Return one id for all officers that share a key or a name: two officers are two keys and two persons."""
     alike = [
         other.role
         for other in known

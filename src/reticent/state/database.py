@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from reticent.errors import ConfigurationError, ReticentError, SystemRefused
 from reticent.site import Site
 
-HEAD = "0003"
+HEAD = "0004"
 
 
 def open_state(site: Site) -> sa.Engine:

@@ -112,3 +112,10 @@ active_flags = sa.Table(
     sa.Column("period", sa.String(4), primary_key=True),
     sa.Column("flag", sa.String(32), primary_key=True),
 )
+inquiries = sa.Table(
+    "inquiries",
+    metadata,
+    sa.Column("case_id", sa.String(32), primary_key=True),
+    sa.Column("place", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
