@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
+from reticent.acts import days
 from reticent.acts.log_system import KINDS as LOGS
 from reticent.acts.log_system import LogSystem, sources
 from reticent.acts.systems import OpenSystem, SqlSystem
@@ -122,6 +123,7 @@ class Opened:
         names |= {s for name in self.site.systems for s in _series_names(self.site, name)}
         make = Log.open if self.ledger_path.exists() else Log.create
         with make(self.ledger_path, self.origin, names=names) as log:
+            days.fill(log, self.register, self.keys, self.clock.now())
             entry = {"kind": kind, "hour": hour(self.clock.now()), "actor": actor, **fields}
             index = log.append([entry], once=once)[0]
             log.checkpoint(key)

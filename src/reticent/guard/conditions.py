@@ -49,10 +49,8 @@ FINDINGS: Need = (
 )
 PARTICULAR: Need = (lambda case, _: not case.broad, "The scope is over-broad, and counsel has not accepted it.")
 CONFIRMED: Need = (
-    lambda case, _: (
-        case.basis != "statute" or (case.standing is Standing.CONFIRMED and case.law in (LawAnswer.MAY, LawAnswer.MUST))
-    ),
-    "A statute may permit only through a pack counsel confirmed, and its answer must be MAY or MUST.",
+    lambda case, _: case.basis != "statute" or case.standing is Standing.CONFIRMED,
+    "A statute may permit only through a pack that counsel confirmed and that has not expired.",
 )
 SCOPED: Need = (
     lambda case, taken: taken.word("scope") == case.scope or (not case.scope and case.basis == "statute"),
