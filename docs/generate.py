@@ -137,6 +137,8 @@ def _tallied(series: Series) -> str:
 
 def _rest(loaded: Map) -> Iterator[str]:
     yield from ["", "## Questions only the library can answer", ""]
+    if not loaded.decisions:
+        yield "None."
     for name, decision in loaded.decisions.items():
         choices = "; ".join(f"`{word}`: {what}" for word, what in decision.choices.items())
         yield f"- `{name}`: {decision.question} {choices}."
@@ -173,7 +175,7 @@ def _lists(loaded: Map) -> Iterator[str]:
     yield from ["", "## Not covered", ""]
     yield from (f"- {place.place}: {place.why}" for place in loaded.elsewhere)
     yield from ["", "Tables with a key to a person that hold no use and no act at a time:", ""]
-    yield from (f"- `{table}`: {why}" for table, why in loaded.harmless.items())
+    yield from [f"- `{table}`: {why}" for table, why in loaded.harmless.items()] or ["- none"]
 
 
 def _cell(text: str) -> str:
@@ -183,6 +185,9 @@ def _cell(text: str) -> str:
 PAGES: Mapping[str, Callable[[], str]] = {
     "commands.md": commands,
     "koha.md": lambda: map_page("koha", "the schemas of Koha 19.06 and of a 25.x"),
+    "vufind.md": lambda: map_page(
+        "vufind", "the schemas of VuFind 9.0, 10.0 and 11.0 to 12.0 for MariaDB and PostgreSQL"
+    ),
     "libki.md": lambda: map_page("libki", "the schemas of Libki r23.04 and r26.05"),
 }
 

@@ -217,6 +217,8 @@ class _Planted:
             return None
         if column.type.lower().startswith("time"):
             return "10:00:00"
+        if column.type.lower() == "boolean":
+            return False
         return column.type[6:].partition("'")[0] if column.type.startswith("enum(") else 0
 
     def _text(self, column: Column) -> str:

@@ -2,8 +2,8 @@
 
 A line of the CSV is a column: ``table,column,type,nullable`` and, where known, ``key`` (PRI, UNI, MUL),
 ``fk`` (``table.column ON DELETE ...``) and ``touched`` (yes: rewritten by the server at every UPDATE).
-``in_RELEASE`` says how a release differs: same, absent, only, or its type (``null=YES`` after it). A table
-may be written ``schema.table``.
+``in_RELEASE`` says how a release differs: same, absent, only, or its type, which may be followed by
+``null=YES`` and by its key where it has one. A table may be written ``schema.table``.
 """
 
 from __future__ import annotations
@@ -48,14 +48,15 @@ def read(loaded: Map, release: str = "") -> dict[str, list[Column]]:
         said = others[release] if release else "absent" if "only" in others.values() else "same"
         if said == "absent":
             continue
-        kind, _, nullable = said.partition(" null=") if said not in ("same", "only") else (row["type"], "", "")
+        kind, _, rest = said.partition(" null=") if said not in ("same", "only") else (row["type"], "", "")
+        nullable, _, fk = rest.partition(" ") if rest else (row["nullable"], "", row.get("fk", ""))
         column = Column(
             row["table"],
             row["column"],
             kind,
-            (nullable or row["nullable"]).upper() == "YES",
+            nullable.upper() == "YES",
             row.get("key", ""),
-            row.get("fk", ""),
+            fk,
             row.get("touched", "") == "yes",
         )
         found.setdefault(column.table, []).append(column)

@@ -74,6 +74,10 @@ def _check(loaded: Map, source: TomlFile) -> None:
             checker.fail(f'the series "{series.id}" stands twice', "series", index, "id")
         seen.add(series.id)
         checker.series(index, series)
+    for index, exposure in enumerate(loaded.exposures):
+        if exposure.table:
+            checker.names(exposure.table, (), "exposures", index)
+            checker.predicate(exposure.table, exposure.when, "exposures", index, "when")
     for index, measure in enumerate(loaded.measures):
         checker.names(measure.table, (*measure.by, *filter(None, [measure.date])), "measures", index)
         checker.predicate(measure.table, measure.when, "measures", index, "when")

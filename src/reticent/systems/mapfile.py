@@ -252,13 +252,21 @@ class SettingRule(Strict):
 
 
 class Exposure(Strict):
-    """A literal counting query; more than zero is reported."""
+    """Rows of ``table`` for which ``when`` holds, or a literal counting query; more than zero is reported."""
 
     name: str
-    sql: str
+    table: str = ""
+    when: Condition | None = None
+    sql: str = ""
     why: str
     advice: str
-    needs: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if bool(self.sql) == bool(self.table and self.when):
+            raise ValueError(f'the exposure "{self.name}" needs sql, or table and when, not both')
+        return self
 
 
 class Relink(Strict):

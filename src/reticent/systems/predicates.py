@@ -194,6 +194,8 @@ def _operand(node: exp.Expr) -> Operand:
         return Literal(bool(node.this))
     if isinstance(node, exp.Literal):
         return Literal(node.this if node.is_string else _integer(node))
+    if isinstance(node, exp.Boolean):
+        return Literal(bool(node.this))
     if isinstance(node, exp.Neg) and isinstance(node.this, exp.Literal):
         return Literal(-_integer(node.this))
     if isinstance(node, exp.Placeholder):

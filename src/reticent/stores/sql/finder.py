@@ -17,7 +17,8 @@ from reticent.stores.sql.connect import reading
 from reticent.stores.sql.database import local_now, open_database, setting
 from reticent.stores.sql.health import obstacle
 from reticent.stores.sql.tally import active_patrons, counted
-from reticent.systems.mapfile import Map, Measure, Series
+from reticent.systems.mapfile import Exposure, Map, Measure, Series
+from reticent.systems.predicates import fields
 
 
 class SqlFinder:
@@ -74,8 +75,19 @@ class SqlFinder:
 
     def _exposures(self, connection: sa.Connection) -> Iterator[Setting]:
         for exposure in self._map.exposures:
-            if self.has(exposure.needs) and (count := connection.exec_driver_sql(_escaped(exposure.sql)).scalar_one()):
+            if count := self._exposed(connection, exposure):
                 yield Setting(self.system, exposure.name, str(count), exposure.why, exposure.advice)
+
+    def _exposed(self, connection: sa.Connection, exposure: Exposure) -> int:
+        if exposure.when is None:
+            found = connection.exec_driver_sql(_escaped(exposure.sql)).scalar_one() if self.has(exposure.needs) else 0
+            return int(found)
+        columns = self.database.fit.columns[exposure.table]
+        if exposure.table not in self.database.structure.tables or not all(columns[f] for f in fields(exposure.when)):
+            return 0
+        source, compiler = self.database.compiler().table(exposure.table), self.database.compiler()
+        rows = sa.select(sa.func.count()).select_from(source)
+        return int(connection.execute(rows.where(compiler.holds(source, exposure.table, exposure.when))).scalar_one())
 
     def has(self, needs: Sequence[str]) -> bool:
         """Whether every ``table.column`` is there."""

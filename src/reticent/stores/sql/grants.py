@@ -83,7 +83,10 @@ class _Collector:
         for wire in self.loaded.tripwires:
             self._read(wire.table, [(wire.table, wire.sum)] if wire.sum else [])
         for exposure in self.loaded.exposures:
-            self._literal(exposure.sql, exposure.needs)
+            if exposure.when is not None:
+                self._read(exposure.table, self._condition(exposure.table, exposure.when))
+            else:
+                self._literal(exposure.sql, exposure.needs)
         self._places()
 
     def _places(self) -> None:
