@@ -48,6 +48,19 @@ def postgresql() -> Iterator[servers.Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def dask_cluster() -> Iterator[str]:
+    """The address of one real Dask scheduler with two worker processes."""
+    distributed = pytest.importorskip("distributed")
+    import dask
+
+    dask.config.set({"distributed.admin.system-monitor.gil.enabled": False})
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+    ) as running:
+        yield running.scheduler_address
+
+
 _numbers = itertools.count(1)
 
 

@@ -115,7 +115,9 @@ class System(Strict):
     paths: tuple[str, ...] = ()
     config: str = ""
     format: str = ""
-    bundle: str = ""
+    bundle: str = Field(default="", pattern=r"^[a-z0-9_]{0,30}$")
+    pseudonyms: bool = False
+    """Of logs: replace addresses, accounts and sessions by pseudonyms of the day instead of removing them."""
     classes: tuple[RecordClass, ...] = ()
     retention: str = ""
     contact: str = ""
@@ -129,6 +131,12 @@ class Sever(Strict):
     rows: int = Field(default=0, ge=0)
     free_space: Size = 2 * 10**9
     lag: Duration = timedelta(seconds=30)
+
+
+class Cluster(Strict):
+    """Other machines that sever logs; they see the same files under the same names."""
+
+    scheduler: str = Field(default="", pattern=r"^((tcp|tls)://[^/\s]+)?$")
 
 
 class Statistics(Strict):
@@ -158,6 +166,7 @@ class Site(Strict):
     schedule: dict[str, str] = {}
     systems: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]{1,30}$")], System] = Field(min_length=1)
     sever: Sever = Sever()
+    cluster: Cluster = Cluster()
     statistics: Statistics = Statistics()
     inquiries: Inquiries = Inquiries()
     folder: Path = Path()

@@ -13,6 +13,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -496,7 +497,7 @@ def test_disk_full_from_the_start(sqlite_lab: kit.Lab) -> None:
 
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2] / "src")}
     done = subprocess.run(
-        [shutil.which("python3") or "python3", "-m", "reticent.cli.main", "--site", "reticent.toml", "plan"],
+        [sys.executable, "-m", "reticent.cli.main", "--site", "reticent.toml", "plan"],
         cwd=command.folder, env=environment, preexec_fn=limit, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 3, done.stderr

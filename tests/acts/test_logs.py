@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
+import sqlite3
 import subprocess
 import sys
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.acts import kit
+
+from reticent.acts.log_keys import LogKeys
+from reticent.acts.opening import Opened, open_site
+from reticent.acts.plan import plan
+from reticent.acts.sever import sever as sever_act
+from reticent.sever.result import RunResult
 
 SITE = """
 [library]
@@ -114,8 +123,6 @@ def test_a_hold_on_a_record_class_pauses_its_log(lab: kit.Lab) -> None:
 
 def test_the_tally_survives_as_margins(lab: kit.Lab) -> None:
     sever(lab)
-    from reticent.acts.opening import open_site
-
     tallies = open_site(lab.folder / "reticent.toml").book.tallies("proxy")
     assert tallies
     assert not [key for key in tallies if "21234" in key or "192.0.2" in key]
@@ -145,3 +152,151 @@ def test_filter_lets_nothing_raw_through(lab: kit.Lab) -> None:
     done = subprocess.run(command, input=raw, capture_output=True, env=environment, check=True)
     assert done.stdout.count(b"\n") == raw.count(b"\n")
     assert not [word for word in PLANTED if word in done.stdout]
+
+
+def later(lab: kit.Lab, days: float) -> Opened:
+    class Later:
+        def now(self) -> datetime:
+            return datetime.now(UTC) + timedelta(days=days)
+
+    return open_site(lab.folder / "reticent.toml", Later())
+
+
+def run(opened: Opened) -> RunResult:
+    return sever_act(opened, plan(opened, lambda *_: None), lambda *_: None)
+
+
+def kinds(lab: kit.Lab) -> list[str]:
+    with contextlib.closing(sqlite3.connect(lab.folder / "state" / "ledger.sqlite")) as ledger:
+        text = "".join(ledger.iterdump())
+    return [word for word in ("key_created", "key_destroyed") if word in text or word.encode().hex() in text.lower()]
+
+
+def pseudonymous(lab: kit.Lab) -> kit.Lab:
+    site = lab.folder / "reticent.toml"
+    site.write_text(site.read_text().replace('kind = "ezproxy"\n', 'kind = "ezproxy"\npseudonyms = true\n'))
+    return lab
+
+
+def test_pseudonyms_are_ties_until_the_next_day_destroys_their_key(lab: kit.Lab) -> None:
+    run(later(pseudonymous(lab), 0))
+    text = (lab.folder / "logs" / "ezproxy1.log").read_bytes()
+    assert len({line.split()[0] for line in text.splitlines()}) == 1, "one reader of a day has one pseudonym"
+    assert text.startswith(b"2001:db8:")
+    packed = gzip.decompress((lab.folder / "logs" / "ezproxy2.log.gz").read_bytes())
+    assert packed.split()[0] == text.split()[0], "and the same in every log of the bundle"
+    assert kinds(lab) == ["key_created"]
+    proxy = next(s for s in lab.run("--json", "find").json["series"] if s["system"] == "proxy")
+    assert proxy["withheld"] == {"pseudonyms whose key still exists": 7}
+    tomorrow = later(lab, 1.1)
+    assert [finding.kind for finding in LogKeys(tomorrow).findings()] == ["live key"]
+    run(tomorrow)
+    assert kinds(lab) == ["key_created", "key_destroyed"]
+    assert list(LogKeys(tomorrow).findings()) == []
+    assert not list((lab.folder / "keys").glob("period@logs*.key"))
+
+
+def test_a_hold_keeps_the_key_of_what_it_covers(lab: kit.Lab) -> None:
+    run(later(pseudonymous(lab), 0))
+    assert lab.run("hold", "place", "access", "--until", f"{datetime.now() + timedelta(days=5):%Y-%m-%d}").code == 0
+    result = run(later(lab, 1.1))
+    assert "is not destroyed" in " ".join(result.notes)
+    assert kinds(lab) == ["key_created"]
+
+
+def test_a_file_that_may_not_be_touched_is_named_and_the_others_go_on(lab: kit.Lab) -> None:
+    logs = lab.folder / "logs"
+    os.link(logs / "ezproxy1.log", logs / "second-name")
+    assert due(lab) == {"proxy": 3, "selfcheck": 2}
+    found = lab.run("--json", "find").json
+    assert any("hard links" in note["note"] and "ezproxy1.log" in note["note"] for note in found["notes"])
+    done = sever(lab)
+    assert done.json["severed"] == 5
+    assert b"p21234" in (logs / "ezproxy1.log").read_bytes()
+
+
+def test_a_file_that_is_opened_between_plan_and_run_is_left_with_a_note(lab: kit.Lab) -> None:
+    lab.plan()
+    with (lab.folder / "logs" / "ezproxy1.log").open("ab"):
+        done = lab.sever()
+    assert done.json["severed"] == 5
+    assert done.code == 0, "what may not be touched now is withheld, not due"
+    assert sever(lab).json["severed"] == 4
+
+
+def test_a_symbolic_link_to_a_log_is_that_log(lab: kit.Lab) -> None:
+    (lab.folder / "logs" / "ezproxy-now.log").symlink_to("ezproxy1.log")
+    assert due(lab) == {"proxy": 7, "selfcheck": 2}
+    assert sever(lab).json["severed"] == 9
+    assert (lab.folder / "logs" / "ezproxy-now.log").is_symlink()
+
+
+def test_lines_nobody_understands_are_shown_by_shape_and_offset_only(lab: kit.Lab) -> None:
+    log = lab.folder / "logs" / "ezproxy1.log"
+    raw, stamp = log.read_bytes(), log.stat().st_mtime
+    log.write_bytes(raw + b"\x1b[2Jp21234 asked for <b>abortion</b> at 10\n")
+    os.utime(log, (stamp, stamp))
+    done = sever(lab)
+    [note] = done.json["notes"]
+    assert "1 of 5 lines" in note
+    assert f"byte {len(raw)}" in note
+    assert "21234" not in note + done.err
+    assert "abortion" not in note + done.err
+    assert "\x1b" not in note + done.err
+    assert done.json["severed"] == 10, "a line nobody understands may name somebody: it is counted with its file"
+
+
+def test_a_log_without_dates_of_its_own_is_as_old_as_its_newest_line_says(lab: kit.Lab) -> None:
+    os.utime(lab.folder / "logs" / "sip.log")  # copied just now: its lines still tell that they are old
+    assert due(lab)["selfcheck"] == 2
+    assert sever(lab).code == 0
+    assert lab.run("--json", "check").json["findings"] == []
+
+
+def test_what_severing_counted_is_answered_as_a_form(lab: kit.Lab) -> None:
+    year = str((datetime.now() - timedelta(days=30)).year)
+    (lab.folder / "logs" / "ezproxy3.log").unlink()
+
+    def form() -> dict[str, Any]:
+        fields = lab.run("--json", "statistics", "--form", "logs", "--year", year).json["fields"]
+        return {field["id"]: field["value"] for field in fields}
+
+    before = form()
+    assert before["SESSIONS"] == 1
+    sever(lab)
+    assert form() == before
+
+
+def test_the_published_policy_names_the_logs(lab: kit.Lab) -> None:
+    assert lab.run("policy", "publish", "--out", str(lab.folder / "pages")).code == 0
+    page = (lab.folder / "pages" / "policy.html").read_text()
+    assert "EZproxy access log" in page
+    assert "7 days more" in page
+
+
+def test_a_trial_severs_whole_files_up_to_a_hundred_ties(lab: kit.Lab) -> None:
+    log = lab.folder / "logs" / "ezproxy1.log"
+    stamp = log.stat().st_mtime
+    log.write_bytes(log.read_bytes() * 40)
+    os.utime(log, (stamp, stamp))
+    done = lab.run("--json", "arm", "proxy/access")
+    assert done.code == 0, done.said
+    assert done.json["severed"] == 160
+    assert due(lab) == {"proxy": 3, "selfcheck": 2}
+
+
+def test_a_cluster_severs_the_same(lab: kit.Lab, dask_cluster: str) -> None:
+    site = lab.folder / "reticent.toml"
+    site.write_text(f'{site.read_text()}\n[cluster]\nscheduler = "{dask_cluster}"\n')
+    assert due(lab) == {"proxy": 7, "selfcheck": 2}
+    assert sever(lab).json["severed"] == 9
+    assert due(lab) == {"proxy": 0, "selfcheck": 0}
+
+
+def test_a_scheduler_that_does_not_answer_is_said(lab: kit.Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reticent.stores.logs.workers.PATIENCE", 1)
+    site = lab.folder / "reticent.toml"
+    site.write_text(f'{site.read_text()}\n[cluster]\nscheduler = "tcp://127.0.0.1:1"\n')
+    done = lab.run("find")
+    assert done.code == 3
+    assert "scheduler does not answer" in done.said

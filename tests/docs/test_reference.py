@@ -45,6 +45,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[systems.NAME]": site.System,
     "[systems.NAME.accounts]": site.Accounts,
     "[sever]": site.Sever,
+    "[cluster]": site.Cluster,
     "[statistics]": site.Statistics,
 }
 

@@ -29,7 +29,7 @@ class Statement:
 
 
 def try_series(opened: Opened, step: str, progress: Progress, confirm: Callable[[PlannedStep], None]) -> Statement:
-    """Sever at most 100 rows of one series and write the statement the custodian signs."""
+    """Sever at most 100 rows of one series, or one file of a log, and write the statement the custodian signs."""
     whole = plan(opened, progress, only=step)
     planned = _one(whole, step)
     if not planned.rows:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from reticent.acts.gate import proof
+from reticent.acts.log_keys import LogKeys
 from reticent.acts.opening import Opened, Progress, open_systems
 from reticent.acts.residue import with_residue
 from reticent.acts.systems import OpenSystem, SqlSystem
@@ -83,6 +84,7 @@ def check(opened: Opened, progress: Progress) -> CheckReport:
         else:
             _system(opened, system, report, progress)
     report.findings += _runs(opened)
+    report.findings += LogKeys(opened).findings()
     _policy(opened, report)
     _ledger(opened, report)
     opened.record(

@@ -13,7 +13,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from reticent.acts.systems import Cutoffs
-from reticent.errors import ConfigurationError, SystemRefused
+from reticent.errors import ConfigurationError, ReticentError, SystemRefused, SystemUnreachable
+from reticent.keyring.folder import Folder
+from reticent.keyring.periods import PeriodKeys
 from reticent.model import (
     Chunk,
     Margins,
@@ -32,9 +34,12 @@ from reticent.prove.conservation import Before
 from reticent.prove.logs import check_log
 from reticent.site import Site
 from reticent.stores.logs.archives import compression, reading
+from reticent.stores.logs.counting import METRICS
 from reticent.stores.logs.discover import PROXY, WEB, Discovered, discover
+from reticent.stores.logs.receipts import FileReceipt
 from reticent.stores.logs.sources import LogSource
 from reticent.stores.logs.store import Files, Keys, LogStore
+from reticent.stores.logs.workers import Workers, cluster, local
 
 KINDS = {
     "ezproxy": (RecordClass.ACCESS, PROXY),
@@ -44,6 +49,8 @@ KINDS = {
 }
 """Kind of system -> the record class of its logs, unless the site says otherwise, and the URL packs."""
 IMPORTED = "imported"
+PURPOSE = "logs"
+"""The purpose of the period keys, followed by the bundle."""
 _TITLES = {"ezproxy": "EZproxy ", "apache": "Apache ", "nginx": "nginx "}
 _PURPOSES = {
     RecordClass.ACCESS: ("find misuse of a licence", "the request"),
@@ -83,13 +90,13 @@ def sources(site: Site, name: str) -> Discovered:
 
 
 class LogSystem:
-    """The logs of one system, for one act. Identities are removed, so that no key has to be kept."""
+    """The logs of one system, for one act. Identities are removed, unless the site asks for pseudonyms."""
 
     def __init__(self, name: str, site: Site) -> None:
         self.name, self.site = name, site
         self._discovered = sources(site, name)
         self._receipts = site.state_path / "logs" / name
-        keys = Keys(pseudonym=None, tally=os.urandom(32), alive=lambda _run: False)
+        keys = Keys(pseudonym=None, tally=os.urandom(32), alive=_alive(site, name))
         self.store = LogStore(
             name,
             self._discovered.sources,
@@ -97,8 +104,10 @@ class LogSystem:
             keys,
             settings=self._discovered.settings,
             not_looked_at=self._discovered.not_looked_at,
+            workers=_workers(site),
         )
         self._fingerprint = self.store.fingerprint()
+        self._margins: Margins | None = None
 
     @property
     def map_digest(self) -> str:
@@ -107,8 +116,8 @@ class LogSystem:
 
     @property
     def notes(self) -> Sequence[str]:
-        """Nothing to say but what the other lists say."""
-        return ()
+        """Files that are due and may not be touched, with the reason."""
+        return [f"{path}: {why}; it was left as it is" for path, why in sorted(self.store.refusals.items())]
 
     @property
     def refused(self) -> Mapping[str, str]:
@@ -121,21 +130,12 @@ class LogSystem:
 
     def series(self) -> Sequence[SeriesFacts]:
         """Return one series a log."""
-        classes = self.site.systems[self.name].classes
-        record_class = classes[0] if classes else KINDS[self.site.systems[self.name].kind][0]
-        purpose, end = _PURPOSES.get(record_class, ("run the service", "the event"))
-        title = {"ezproxy": "EZproxy ", "apache": "Apache ", "nginx": "nginx "}.get(
-            self.site.systems[self.name].kind, ""
-        )
-        return [
-            SeriesFacts(s.name, f"{title}{s.name} log", record_class, record_class.value, purpose, end)
-            for s in self._discovered.sources
-            if s.name not in self.refused
-        ]
+        return [facts for facts in series_of(self.site, self.name, self._discovered) if facts.id not in self.refused]
 
     def measures(self) -> Sequence[MeasureFacts]:
-        """Return none: what a log counts is destroyed with it and stands in the tallies."""
-        return ()
+        """Return what the logs count, after COUNTER; none of it is recorded before a run, see ``margins``."""
+        names = ", ".join(source.name for source in self._discovered.sources)
+        return [MeasureFacts(metric, title, f"{names} log", (), dated=True) for metric, title in METRICS]
 
     def now(self) -> datetime:
         """Return the local time: logs are written in it."""
@@ -174,8 +174,10 @@ class LogSystem:
         return ""
 
     def margins(self, measure: str) -> Margins:
-        """Return nothing live; see ``measures``."""
-        return {}
+        """Count what is not severed yet; one reading of the logs answers every measure."""
+        if self._margins is None:
+            self._margins = self.store.margins()
+        return {key: cells for key, cells in self._margins.items() if key.partition("|")[0] == measure}
 
     def active(self, year: int) -> set[str]:
         """Return nobody: borrowers are counted where loans are."""
@@ -187,7 +189,8 @@ class LogSystem:
 
     def breaks(self, series: str) -> Iterator[str]:
         """Say what a reader of the log will miss."""
-        yield "addresses, accounts, sessions and searches are removed; times are cut to the hour, sizes rounded"
+        people = "replaced by pseudonyms of the day" if self.site.systems[self.name].pseudonyms else "removed"
+        yield f"addresses, accounts and sessions are {people}, searches removed; times cut to the hour, sizes rounded"
 
     def severer(self) -> LogSeverer:
         """Return the severer."""
@@ -197,14 +200,15 @@ class LogSystem:
         """Read every file again by other code and look for anybody in lines that are past their cutoff."""
         found = CheckResult((), (), tuple(self.not_looked_at()))
         for series in self.series():
-            cutoff = cutoffs[series.id]
             for path in self.store.files(series.id):
                 with path.open("rb") as raw, reading(raw, compression(raw)) as text:
-                    found = found.plus(check_log(self.name, series.id, str(path), text, cutoff))
+                    written = datetime.fromtimestamp(path.stat().st_mtime)  # noqa: DTZ006 - as the log's own lines
+                    found = found.plus(check_log(self.name, series.id, str(path), text, cutoffs[series.id], written))
         return found
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Let go of the workers."""
+        self.store.close()
 
 
 class LogSeverer:
@@ -215,6 +219,12 @@ class LogSeverer:
 
     def __init__(self, name: str, store: LogStore, folder: Path) -> None:
         self._name, self._store, self._folder = name, store, folder
+        self.notes: list[str] = []
+
+    def use_key(self, period: str, key: bytes) -> None:
+        """Write pseudonyms under the key of a period instead of removing identities."""
+        keys = self._store.keys
+        self._store.keys = replace(keys, pseudonym=key, period=period, alive=keys.alive | {period})
 
     def prepare(self) -> None:
         """Nothing to prepare: the folder of receipts is made with the store."""
@@ -240,8 +250,14 @@ class LogSeverer:
         return self._store.chunks(step, cutoff, run, first)
 
     def apply(self, chunk: Chunk, hold_epoch: int) -> Receipt:
-        """Sever one file."""
-        return self._store.apply(chunk, hold_epoch)
+        """Sever one file; one that may not be touched stays, with a note, and the others go on."""
+        try:
+            return self._store.apply(chunk, hold_epoch)
+        except SystemUnreachable:
+            raise
+        except ReticentError as error:
+            self.notes.append(f"{chunk.step.name}: {error.on_one_line()}")
+            return Receipt(chunk.run, chunk.step.name, chunk.number, 0)
 
     def settle(self, chunk: Chunk) -> Receipt | None:
         """Return the receipt of a file whose new content is in its place."""
@@ -254,6 +270,7 @@ class LogSeverer:
             if made.run == IMPORTED or not made.changed:
                 continue
             if made.done or any(_carries(Path(path), made.after) for path in made.paths):
+                self.notes += _withheld(made)
                 found.append(Receipt(made.run, made.step, _number(made.before), made.ties, made.tally))
         return found
 
@@ -273,6 +290,48 @@ class LogSeverer:
 
     def close(self) -> None:
         """Nothing is held open."""
+
+
+def _withheld(made: FileReceipt) -> Iterator[str]:
+    """Say which lines nobody understood; people see their shape only."""
+    if made.withheld:
+        shown = "; ".join(f"byte {offset} {shape!r}" for offset, shape in made.shown[:3])
+        what = f"{made.withheld} of {made.lines} lines do not have this log's format and were withheld"
+        yield f"{made.step}: {made.paths[-1]}: {what}: {shown}"
+
+
+def _alive(site: Site, name: str) -> frozenset[str]:
+    """Return the periods of which this system's pseudonym key still exists."""
+    if not site.systems[name].pseudonyms or not site.keys_path.is_dir():
+        return frozenset()
+    keys = PeriodKeys(Folder(site.keys_path, site.state_path), lambda _entry, _once: None)
+    return frozenset(period for purpose, period in keys.live() if purpose == purpose_of(site, name))
+
+
+def purpose_of(site: Site, name: str) -> str:
+    """Return the purpose of the keys of a bundle: systems of one bundle share them."""
+    return f"{PURPOSE}/{site.systems[name].bundle or name}"
+
+
+_WORTH = 64 << 20
+"""Bytes of logs under which other processes cost more than they save."""
+
+
+def _workers(site: Site) -> Workers | None:
+    if site.cluster.scheduler:
+        return Workers(cluster(site.cluster.scheduler))
+    processes = len(os.sched_getaffinity(0))
+    return Workers(local(processes), least=_WORTH) if processes > 1 else None
+
+
+def series_of(site: Site, name: str, found: Discovered) -> Iterator[SeriesFacts]:
+    """Yield what is known of each log of a system."""
+    system = site.systems[name]
+    record_class = system.classes[0] if system.classes else KINDS[system.kind][0]
+    purpose, end = _PURPOSES.get(record_class, ("run the service", "the event"))
+    for source in found.sources:
+        title = f"{_TITLES.get(system.kind, '')}{source.name} log"
+        yield SeriesFacts(source.name, title, record_class, record_class.value, purpose, end)
 
 
 def _number(digest: str) -> int:

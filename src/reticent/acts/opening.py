@@ -11,7 +11,7 @@ from pathlib import Path
 
 from reticent.acts import days
 from reticent.acts.log_system import KINDS as LOGS
-from reticent.acts.log_system import LogSystem, sources
+from reticent.acts.log_system import LogSystem, purpose_of, sources
 from reticent.acts.systems import OpenSystem, SqlSystem
 from reticent.errors import ConfigurationError, NotPermitted, ReticentError, SystemRefused
 from reticent.keyring import officers
@@ -120,6 +120,7 @@ class Opened:
         _ = self.book
         key = self.ledger_key()
         names = {*self.rules, *self.site.systems, *(f"{PURPOSE}/{name}" for name in self.site.systems)}
+        names |= {purpose_of(self.site, name) for name in self.site.systems}
         names |= {s for name in self.site.systems for s in _series_names(self.site, name)}
         make = Log.open if self.ledger_path.exists() else Log.create
         with make(self.ledger_path, self.origin, names=names) as log:

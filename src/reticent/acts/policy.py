@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from reticent.acts.files import write_text
 from reticent.acts.gate import archive, digest_in_force, in_force, last_adoption
+from reticent.acts.log_system import KINDS as LOGS
+from reticent.acts.log_system import series_of, sources
 from reticent.acts.opening import Opened, map_of
 from reticent.errors import ConfigurationError, EvidenceBroken, SystemRefused
 from reticent.law import packs
@@ -200,7 +202,9 @@ def _kept(opened: Opened) -> Iterator[Kept]:
                 f"{title.capitalize()} at {name}", "the service needs them", system.retention or "not known", None
             )
             continue
-        for series in map_of(opened.site, name).series:
+        logs = system.kind in LOGS
+        shown = series_of(opened.site, name, sources(opened.site, name)) if logs else map_of(opened.site, name).series
+        for series in shown:
             if series.record_class not in _NOT_ABOUT_USERS:
                 length = retention(opened.site, name, series.id, series.retention_key).length
                 days = None if length is None else math.ceil(length.total_seconds() / 86_400)

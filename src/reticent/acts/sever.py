@@ -11,6 +11,7 @@ from datetime import datetime
 
 from reticent.acts.active import ActiveBorrowers
 from reticent.acts.casebook import Holds
+from reticent.acts.log_keys import LogKeys
 from reticent.acts.opening import Opened, Progress
 from reticent.acts.plan import current
 from reticent.acts.systems import OpenSystem, RunSeverer
@@ -122,6 +123,7 @@ class _Run:
             )
 
     def _open_severers(self) -> None:
+        keys = LogKeys(self.opened)
         for name in sorted({step.system for step in self.plan.steps if step.rows}):
             severer = self._systems[name].severer()
             if self.opened.site.statistics.active_borrowers:
@@ -129,6 +131,7 @@ class _Run:
                 active.close_past_years(self._systems[name])
                 severer.mark_active = active.mark
             self.locks.callback(severer.close)
+            keys.lend(name, severer)
             severer.prepare()
             self.locks.enter_context(severer.alone())
             self._severers[name] = severer
@@ -138,6 +141,7 @@ class _Run:
         book = self.opened.book
         self._run = self._resumes.id if self._resumes else uuid.uuid4().hex
         self.result = RunResult(self.plan.digest, self._run)
+        self.result.notes += LogKeys(self.opened).destroy_past()
         for name in self._severers:
             self._look_for_restore(name)
         now = self.opened.clock.now()
@@ -263,6 +267,8 @@ class _Run:
             self.result.steps.append(SeveredStep(planned.system, planned.series, planned.rows, severed, survey.due))
             book.save_step(self._run, planned.name, planned.rows, severed, survey.due)
             whole |= {planned.name} if survey.due == 0 else set()
+        for name, severer in self._severers.items():
+            self.result.notes += [f"{name}: {note}" for note in severer.notes]
         self.result.ledger = self._record(kind, actor)
         outcome = self.result.stopped or ("held" if self.result.held else "done")
         book.end_run(self._run, outcome, self.opened.clock.now(), self._cutoffs(whole))

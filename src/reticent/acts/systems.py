@@ -38,6 +38,11 @@ class RunSeverer(Severer, Protocol):
         """Whether receipts are written in the severing transaction itself."""
         ...
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a person should know of what was severed and what was left."""
+        ...
+
     def prepare(self) -> None:
         """Check that severing can begin. Raises SystemRefused with what mends it."""
         ...

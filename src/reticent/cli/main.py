@@ -229,7 +229,9 @@ def _confirm_trial(few: Any, progress: Any) -> None:
 
     output.pause(progress)
     if sys.stdin.isatty() and not OPTIONS.as_json:
-        answer = typer.prompt(f"The trial severs {few.rows} ties of {few.name} for good. Type the number", err=True)
+        whole = "or a little more, in whole files, " if few.walk == "files" else ""
+        asked = f"The trial severs {few.rows} ties {whole}of {few.name} for good. Type the number"
+        answer = typer.prompt(asked, err=True)
         if answer.strip() != str(few.rows):
             raise UsageError("Nothing was severed.", do="Type exactly the number, or do nothing.")
 
@@ -268,7 +270,7 @@ def check() -> None:
 
 @app.command()
 def statistics(
-    form: Annotated[str, typer.Option("--form", help="pls, acrl or iso2789.")],
+    form: Annotated[str, typer.Option("--form", help="pls, acrl, iso2789 or logs.")],
     year: Annotated[int, typer.Option("--year", help="The year of the form.")],
 ) -> None:
     """The counts a library must report: what is there plus what severing tallied."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
 
 from reticent.model import Finding
@@ -20,7 +20,9 @@ from reticent.prove.check import CheckResult
 _BLOCK = 1 << 20
 _MONTHS = {name: n for n, name in enumerate(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
 _CLF = re.compile(rb"(\d{2})/([A-Z][a-z]{2})/(\d{4}):")
-_ISO = re.compile(rb"\b(\d{4})-(\d{2})-(\d{2})[T ]")
+_ISO = re.compile(rb"\b(\d{4})[-/](\d{2})[-/](\d{2})[T :]|\b(\d{4})(\d{2})(\d{2})(?:T| {4})\d{6}")
+_CTIME = re.compile(rb"([A-Z][a-z]{2}) +(\d{1,2}) \d\d:\d\d:\d\d(?:\.\d+)? (\d{4})")
+_EPOCH = re.compile(rb"\A(\d{9,10})\.\d{3} ")
 _NAMES_SOMEBODY = re.compile(
     rb"(?<![\d.:])(?!\d{1,3}\.\d{1,3}\.0\.0(?!\d))\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?![\d.])"
     rb"|(?<![\w:])(?!2001:db8:)(?:(?:[0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}"
@@ -39,13 +41,20 @@ class Text(Protocol):
         ...
 
 
-def check_log(system: str, series: str, place: str, text: Text, cutoff: datetime | str) -> CheckResult:
-    """Check one file, decompressed. A file with a line of today is within retention as a whole."""
+def check_log(
+    system: str, series: str, place: str, text: Text, cutoff: datetime | str, written: datetime
+) -> CheckResult:
+    """Check one file, decompressed, last ``written`` then.
+
+    A file with a line of today is within retention as a whole; one whose lines tell no day is as old
+    as its last writing.
+    """
     limit = (9999, 99, 99) if isinstance(cutoff, str) else (cutoff.year, cutoff.month, cutoff.day)
     guilty, newest = 0, (0, 0, 0)
     for line in _lines(text):
         newest = max(newest, _day(line))
         guilty += _NAMES_SOMEBODY.search(line) is not None
+    newest = newest if newest[0] else (written.year, written.month, written.day)
     checked = (f"{series}: {place} read again by other code",)
     if isinstance(cutoff, str) or newest >= limit or not guilty:
         return CheckResult((), checked, ())
@@ -70,5 +79,11 @@ def _day(line: bytes) -> tuple[int, int, int]:
     if found := _CLF.search(line):
         return int(found[3]), _MONTHS.get(found[2], 0), int(found[1])
     if found := _ISO.search(line):
-        return int(found[1]), int(found[2]), int(found[3])
+        year, month, day = (int(part) for part in found.groups() if part)
+        return year, month, day
+    if found := _CTIME.search(line):
+        return int(found[3]), _MONTHS.get(found[1], 0), int(found[2])
+    if found := _EPOCH.search(line):
+        moment = datetime.fromtimestamp(int(found[1]), UTC)
+        return moment.year, moment.month, moment.day
     return (0, 0, 0)

@@ -51,7 +51,11 @@ def tally(lines: list[str]) -> LogTally:
 
 
 def total(counts: LogTally, metric: str) -> int:
-    return sum(sum(cells.values()) for name, cells in counts.margins().items() if name.startswith(metric + "|platform"))
+    return sum(
+        sum(cells.values())
+        for name, cells in counts.margins().items()
+        if name.startswith(metric + "|") and name.endswith("|platform")
+    )
 
 
 @pytest.mark.parametrize(
@@ -68,8 +72,8 @@ def test_the_later_click_is_the_one_that_stays() -> None:
     lines = [line(0).replace(f"[{clock(0)}]", stamp) for stamp in stamps]
     assert end
     margins = tally(lines).margins()
-    assert "total_item_requests|platform|2026-03" not in margins
-    assert margins["total_item_requests|platform|2026-04"] == {"-": 1}
+    assert "total_item_requests|2026-03|platform" not in margins
+    assert margins["total_item_requests|2026-04|platform"] == {"-": 1}
 
 
 def test_another_user_or_another_link_is_no_double_click() -> None:
@@ -103,7 +107,7 @@ def test_a_unique_item_counts_once_an_hour_of_a_user() -> None:
 
 def test_a_surrogate_session_is_one_clock_hour() -> None:
     counts = tally([line(60 * n) for n in range(0, 180, 10)] + [line(60, who="-", ip="10.7.7.7")])
-    assert sum(counts.margins()["sessions|group|2026-03"].values()) == 3 + 1
+    assert sum(counts.margins()["sessions|2026-03|group"].values()) == 3 + 1
 
 
 def _margins(parts: list[list[str]]) -> dict[str, dict[str, int]]:
@@ -153,10 +157,10 @@ def test_a_session_that_straddles_two_files_counts_once(tmp_path: Path) -> None:
         path = tmp_path / name
         path.write_text("".join(line(s, "/stable/pdf/77") for s in seconds))
         receipt = sever_file(FileJob(str(path), source, str(tmp_path / "r"), "run", "web/access", KEY, KEY))
-        total += sum(receipt.tally.get("sessions|group|2026-03", {}).values())
+        total += sum(receipt.tally.get("sessions|2026-03|group", {}).values())
     assert total == 1
     receipts = Receipts(tmp_path / "r")
-    clicks = sum(sum(one.tally.get("total_item_requests|platform|2026-03", {}).values()) for one in receipts.all())
+    clicks = sum(sum(one.tally.get("total_item_requests|2026-03|platform", {}).values()) for one in receipts.all())
     assert clicks == 2, "3000, 3010, 3020 are one chain of double clicks over the cut; 3500 is another"
     receipts.forget(4e9)
     assert all(one.carry is None for one in receipts.all()), "what ties sessions to files goes with the key"
@@ -191,4 +195,4 @@ def test_every_line_that_parsed_was_seen_and_no_margin_names_anyone() -> None:
 def test_an_account_in_a_url_is_neither_a_platform_nor_a_title(url: str) -> None:
     margins = tally([line(0, url)]).margins()
     assert "jdoe" not in repr(margins)
-    assert margins["total_item_investigations|platform|2026-03"] == {"h.example": 1}
+    assert margins["total_item_investigations|2026-03|platform"] == {"h.example": 1}

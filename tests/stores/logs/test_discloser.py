@@ -40,7 +40,7 @@ def library(tmp_path: Path) -> Library:
 
 def door(tmp_path: Path, library: Library, form: str = FORM) -> LogDiscloser:
     source = LogSource("proxy", (str(tmp_path / "ezproxy*.log*"),), form)
-    keys = LogKeys(pseudonym=None, tally=os.urandom(32), alive=lambda _run: False)
+    keys = LogKeys(pseudonym=None, tally=os.urandom(32))
     store = LogStore("proxy", [source], tmp_path / "receipts", keys)
     series = [SeriesFacts("proxy", "EZproxy log", RecordClass.ACCESS, "access", "p", "e")]
     return LogDiscloser("proxy", store, series, library.gate.open)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -115,20 +114,19 @@ def test_a_worker_killed_in_the_middle_of_a_file_repeats_nothing(tmp_path: Path)
     assert receipt.tally == alone.tally
 
 
-def test_a_dask_cluster_does_the_same_and_survives_a_killed_worker(tmp_path: Path) -> None:
-    distributed = pytest.importorskip("distributed")
-    import dask
+def process_of_a_worker() -> int:
+    return os.getpid()
+
+
+def test_a_dask_cluster_does_the_same_and_survives_a_killed_worker(tmp_path: Path, dask_cluster: str) -> None:
+    import distributed
 
     alone = sever_file(job(log(tmp_path / "alone")))
-    dask.config.set({"distributed.admin.system-monitor.gil.enabled": False})
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
-    ) as running:
-        with Workers(cluster(running.scheduler_address)) as workers:
-            assert list(workers.map(double, [1, 2, 3])) == [2, 4, 6]
-            victim = next(iter(running.workers.values()))
-            os.kill(victim.process.pid, signal.SIGKILL)
-            receipt = sever_file(job(log(tmp_path / "cluster")), treat_in_parts(workers, 20_000))
-        time.sleep(0.1)
+    with distributed.Client(dask_cluster) as client:  # type: ignore[no-untyped-call]
+        workers_pids = client.run(process_of_a_worker)
+    with Workers(cluster(dask_cluster)) as workers:
+        assert list(workers.map(double, [1, 2, 3])) == [2, 4, 6]
+        os.kill(next(iter(workers_pids.values())), signal.SIGKILL)
+        receipt = sever_file(job(log(tmp_path / "cluster")), treat_in_parts(workers, 20_000))
     assert receipt.after == alone.after
     assert receipt.tally == alone.tally

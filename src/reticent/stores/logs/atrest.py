@@ -25,7 +25,7 @@ from reticent.stores.logs.receipts import FileReceipt, Receipts, sync_folder
 from reticent.stores.logs.residue import Needles, known_pattern
 from reticent.stores.logs.slots import prefix_fits
 from reticent.stores.logs.sources import LogSource
-from reticent.stores.logs.streams import LONGEST, Pumped, pump
+from reticent.stores.logs.streams import LONGEST, NOWHERE, Pumped, pump
 from reticent.systems.urlpacks import load_packs
 
 _TRIES = 2
@@ -44,6 +44,8 @@ class FileJob:
     key: bytes | None = field(default=None, repr=False)
     tally_key: bytes = field(default=b"", repr=False)
     ties: int = 0
+    period: str = ""
+    """The period whose key ``key`` is; empty for none."""
 
 
 @dataclass
@@ -89,7 +91,7 @@ def make_ready(job: FileJob, treat: Treat | None = None) -> Ready:
         made = receipts.made(before)
         if made is not None:
             return Ready(before, made=made)
-        with _named_troubles(path), _fresh(path) as out:
+        with named_troubles(path), _fresh(path) as out:
             kind = compression(raw)
             complete(raw, kind, str(path))
             done = _treated(job, raw, kind, out, treat or treat_here)
@@ -135,7 +137,7 @@ def _fresh(path: Path) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _named_troubles(path: Path) -> Iterator[None]:
+def named_troubles(path: Path) -> Iterator[None]:
     """Turn what disks and decompressors raise into errors a person can act on."""
     try:
         yield
@@ -203,7 +205,7 @@ def _prove(job: FileJob, out: IO[bytes], kind: str, done: Treated, known: re.Pat
     out.seek(0)
     worker = job.source.treater(job.key, first_line=first_line(out, kind), known=known)
     with reading(out, kind) as text:
-        again = pump(text, _Nowhere(), worker)
+        again = pump(text, NOWHERE, worker)
     same = again.before == again.after == done.pumped.after
     if not same or worker.outcome.withheld or worker.outcome.lines != done.outcome.lines:
         raise SystemRefused(
@@ -214,11 +216,6 @@ def _prove(job: FileJob, out: IO[bytes], kind: str, done: Treated, known: re.Pat
     out.seek(0)
     with reading(out, kind) as text:
         return Needles(done.identities).scan(text)[1]
-
-
-class _Nowhere:
-    def write(self, data: bytes, /) -> int:
-        return len(data)
 
 
 def _receipt(job: FileJob, receipts: Receipts, ready: Ready, done: Treated) -> FileReceipt:
@@ -246,6 +243,7 @@ def _receipt(job: FileJob, receipts: Receipts, ready: Ready, done: Treated) -> F
         done.tally.newest if done.tally else 0.0,
         changed=ready.after != ready.before,
         ties=job.ties,
+        key=job.period if job.key is not None else "",
     )
 
 

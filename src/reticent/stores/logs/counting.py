@@ -21,6 +21,15 @@ from reticent.model import Margins
 from reticent.stores.logs.formats import Kind
 from reticent.stores.logs.kernel import Columns
 
+METRICS = (
+    ("total_item_investigations", "Item investigations"),
+    ("unique_item_investigations", "Item investigations, once a session"),
+    ("total_item_requests", "Item requests"),
+    ("unique_item_requests", "Item requests, once a session"),
+    ("searches", "Searches"),
+    ("sessions", "Sessions"),
+)
+"""What is counted, and what people call it."""
 DOUBLE_CLICK = 30
 _COUNTED = frozenset({b"200", b"304", b""})
 _HOST = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://(?:[^/?#\s]*@)?([A-Za-z0-9.\-]{1,253})(?=[:/?#]|\Z)")
@@ -219,12 +228,17 @@ class LogTally:
         self._first = {k: v for k, v in self._first.items() if v[0] - self._oldest <= DOUBLE_CLICK}
 
     def margins(self) -> Margins:
-        """Settle and return the counts: ``{"searches|platform|2026-03": {"MAIN": 12}}``."""
+        """Settle and return the counts: ``{"searches|2026-03|platform": {"www.jstor.org": 12}}``.
+
+        Each metric also has its total, under no dimension.
+        """
         self.settle(everything=True)
         out: dict[str, dict[str, int]] = {}
         for (metric, dimension, month, value), count in sorted(self.counts.items()):
             if count:
-                out.setdefault(f"{metric}|{dimension}|{month}", {})[value] = count
+                out.setdefault(f"{metric}|{month}|{dimension}", {})[value] = count
+        for key in [key for key in out if key.endswith(("|platform", "|group"))]:
+            out[key.rpartition("|")[0] + "|"] = {"": sum(out[key].values())}
         return out
 
 

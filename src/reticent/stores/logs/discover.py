@@ -165,7 +165,9 @@ def _nginx(config: Path, system: str, variables: dict[str, str]) -> Discovered:
         if all((one.paths, one.format) != (source.paths, source.format) for one in found.sources):
             found.sources.append(source)
         if words[0] == "error_log" and "debug" in words[2:]:
-            found.settings.append(Setting(system, "error_log", "debug", "debug logs hold whole requests", "use warn"))
+            found.settings.append(
+                Setting(system, "error_log", "debug", "A debug log holds whole requests.", "Use the level warn.")
+            )
     return found
 
 
@@ -239,10 +241,10 @@ def _ezproxy_setting(found: Discovered, system: str, name: str, rest: str) -> No
                 system,
                 "AuditPurge",
                 rest,
-                "days the audit file keeps account, address and session",
-                "AuditPurge 7",
+                "For so many days the audit file keeps account, address and session side by side.",
+                "Set AuditPurge to 7 or less.",
             )
         )
     elif name == "option" and rest.lower() in ("loguser", "logsession", "logreferer", "logspu"):
-        why = "the access log holds an account or a session in every line"
-        found.settings.append(Setting(system, f"Option {rest}", "on", why, f"remove Option {rest}"))
+        why = "The access log holds an account, a session or the page before in every line."
+        found.settings.append(Setting(system, f"Option {rest}", "on", why, f"Remove Option {rest}."))

@@ -49,6 +49,15 @@ def opened(path: Path) -> tuple[IO[bytes], State]:
     return raw, State(meta.st_ino, meta.st_size, meta.st_mtime_ns)
 
 
+def refusal(path: Path) -> str:
+    """Return why a file may not be severed now; empty if it may."""
+    try:
+        opened(path)[0].close()
+    except SystemRefused as error:
+        return error.what
+    return ""
+
+
 def _allowed(path: Path, handle: int, meta: os.stat_result) -> None:
     if not stat.S_ISREG(meta.st_mode):
         raise SystemRefused("this is not a plain file", where=str(path))

@@ -8,6 +8,7 @@ not know, and blocks in which a value is not what its format says, go to the str
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -29,11 +30,15 @@ _UNREAD = Instant(b"", 0, 0)
 
 @dataclass
 class Outcome:
-    """What happened to the lines of one file. ``shown``: offset and shape of the first withheld lines."""
+    """What happened to the lines of one file. ``shown``: offset and shape of the first withheld lines.
+
+    ``days`` counts the lines of a log that is read line by line, each by the last day met before it.
+    """
 
     lines: int = 0
     withheld: int = 0
     shown: list[tuple[int, str]] = field(default_factory=list)
+    days: Counter[bytes] = field(default_factory=Counter)
 
     def withhold(self, offset: int, line: bytes) -> None:
         """Count one withheld line; its text is not kept, only what it looks like."""

@@ -31,6 +31,8 @@ class Reader(Protocol):
     """Reads one kind of line."""
 
     marker: bytes
+    day: bytes
+    """The day of the last line that told one; empty before that."""
 
     def line(self, bare: bytes) -> bytes:
         """Return the line, severed; ``bare`` has no line end. Raises Unreadable."""
@@ -66,7 +68,9 @@ class Lines:
             return bare + end
         try:
             if not _CONTROL.search(bare):
-                return self._reader.line(bare) + end
+                done = self._reader.line(bare) + end
+                self.outcome.days[self._reader.day] += bare != b""
+                return done
         except Unreadable:
             pass
         self.outcome.withhold(offset, bare)
@@ -134,7 +138,7 @@ class JsonReader:
     marker = b'{"reticent":"withheld"}'
 
     def __init__(self, values: Values) -> None:
-        self._values = values
+        self._values, self.day = values, _NO_DAY
 
     def line(self, bare: bytes) -> bytes:
         """Treat one line; Unreadable if it is not one JSON object."""
@@ -142,6 +146,7 @@ class JsonReader:
         named = [(one, (one.text or "").encode("utf-8", "surrogatepass")) for one in scalars if one.text is not None]
         days = (self._values.day(one.key, text) for one, text in named)
         day = next((day for day in days if day is not None), _NO_DAY)
+        self.day = day or self.day
         out, at = b"", 0
         for one, text in named:
             done = self._values.treat(one.key, text, day)
@@ -193,7 +198,7 @@ class RadiusReader:
     _attribute = re.compile(rb'([ \t]+)([A-Za-z][\w\-]*)((?::\d+)? :?\+?= )(?:"((?:[^"\\]|\\.)*)"|([^" ]*))\Z')
 
     def __init__(self, values: Values, grain: str) -> None:
-        self._values, self._day = values, _NO_DAY
+        self._values, self.day = values, _NO_DAY
         self._clock = strftime_form("%a %b %e %H:%M:%S %Y", grain)
         self._date = re.compile(self._clock.pattern + rb"\Z")
 
@@ -203,13 +208,13 @@ class RadiusReader:
             return bare
         if self._date.match(bare):
             instant = self._clock.read(bare)
-            self._day = instant.day if instant else _NO_DAY
+            self.day = instant.day if instant else _NO_DAY
             return self._clock.coarse(bare)
         found = self._attribute.match(bare)
         if found is None:
             raise Unreadable
         quoted = found[4] is not None
-        done = self._values.treat(found[2].decode(), found[4] if quoted else found[5], self._day)
+        done = self._values.treat(found[2].decode(), found[4] if quoted else found[5], self.day)
         return found[1] + found[2] + found[3] + (b'"' + done + b'"' if quoted else done)
 
 
@@ -232,7 +237,7 @@ class Sip2Reader:
     marker = b"-"
 
     def __init__(self, how: Treatments, identities: set[bytes] | None = None) -> None:
-        self._how, self._identities = how, identities
+        self._how, self._identities, self.day = how, identities, _NO_DAY
 
     def line(self, bare: bytes) -> bytes:
         """Treat one line; Unreadable if no SIP2 message ends it."""
@@ -241,8 +246,10 @@ class Sip2Reader:
         if found is None:
             raise Unreadable
         body = message[found.start :]
-        day = re.search(rb"(\d{4})[-/]?(\d\d)[-/]?(\d\d)(?=[T ]|    )", message[: found.fields])
-        key = self._how.key and day_key(self._how.key, b"-".join(day.groups()) if day else _NO_DAY)
+        told = re.search(rb"(\d{4})[-/]?(\d\d)[-/]?(\d\d)(?=[T ])", message[: found.fields])
+        day = b"-".join(told.groups()) if told else _NO_DAY
+        self.day = day or self.day
+        key = self._how.key and day_key(self._how.key, day)
         if self._identities is not None:
             self._identities.update(one[1] for one in re.finditer(rb"(?:AA|AE)([^|]+)\|", body))
         done = sip2.treat(body, found, key or None, share=self._how.share)
@@ -286,7 +293,7 @@ class ErrorReader:
     """
 
     def __init__(self, how: Treatments, form: TimeForm, pattern: bytes, marker: bytes) -> None:
-        self._how, self._form, self.marker = how, form, marker
+        self._how, self._form, self.marker, self.day = how, form, marker, _NO_DAY
         self._match = re.compile(pattern).match
 
     def line(self, bare: bytes) -> bytes:
@@ -295,7 +302,8 @@ class ErrorReader:
         instant = self._form.read(found["time"]) if found else None
         if found is None or instant is None:
             raise Unreadable
-        treat = self._how.of(Kind.ADDRESS, instant.day)
+        self.day = instant.day
+        treat = self._how.of(Kind.ADDRESS, self.day)
         head = bare[: found.start("time")] + self._form.coarse(found["time"]) + found["level"]
         client = b""
         if found["client"] is not None:

@@ -43,6 +43,8 @@ class FileReceipt:
     changed: bool = True
     ties: int = 0
     """Lines that named someone before."""
+    key: str = ""
+    """The period of the key its pseudonyms were made with: while that exists, they are ties."""
 
 
 class Receipts:

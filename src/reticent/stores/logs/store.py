@@ -8,20 +8,32 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import islice
 from pathlib import Path
 
 from reticent.errors import ReticentError, SystemRefused
 from reticent.model import Chunk, Fingerprint, Margins, NotLookedAt, Place, Receipt, Setting, Step, Survey
+from reticent.stores.logs import files
 from reticent.stores.logs.archives import BROKEN, compression, reading
-from reticent.stores.logs.atrest import FileJob, Ready, check_format, commit, first_line, make_ready
+from reticent.stores.logs.atrest import (
+    FileJob,
+    Ready,
+    check_format,
+    commit,
+    first_line,
+    make_ready,
+    named_troubles,
+    tally_of,
+)
+from reticent.stores.logs.counting import LogTally
 from reticent.stores.logs.formats import Kind
-from reticent.stores.logs.kernel import Columns, Treater, Watch
+from reticent.stores.logs.kernel import Columns, Outcome, Watch
 from reticent.stores.logs.receipts import FileReceipt, Receipts
 from reticent.stores.logs.sources import LogSource
-from reticent.stores.logs.streams import pump
-from reticent.stores.logs.workers import Workers, treat_in_parts
+from reticent.stores.logs.streams import NOWHERE, pump
+from reticent.stores.logs.workers import RANGE, Done, Workers, treat_in_parts
 
 UNREADABLE: tuple[type[Exception], ...] = (OSError, *BROKEN)
 _PERSONAL = (Kind.ADDRESS, Kind.USER, Kind.SESSION)
@@ -30,15 +42,16 @@ _NOBODY = frozenset({b"", b"-", b"0.0.0.0", b"::"})
 
 @dataclass(frozen=True)
 class Keys:
-    """The keys of one severing run. ``pseudonym`` None: identities are removed.
+    """The keys of one severing run. ``pseudonym`` None: identities are removed; else ``period`` names its key.
 
-    ``tally`` tells sessions apart while they are counted. ``alive`` tells whether the key that a past
-    run (by its id) used still exists: then the lines it wrote are still ties.
+    ``tally`` tells sessions apart while they are counted. ``alive`` are the periods whose keys still
+    exist: the lines written under them are still ties.
     """
 
     pseudonym: bytes | None
     tally: bytes
-    alive: Callable[[str], bool]
+    period: str = ""
+    alive: frozenset[str] = frozenset()
 
 
 class _Days:
@@ -68,67 +81,70 @@ class LogStore:
         not_looked_at: Sequence[NotLookedAt] = (),
         workers: Workers | None = None,
     ) -> None:
-        self._system, self._keys = system, keys
+        self._system, self.keys = system, keys
         self._sources = {source.name: source for source in sources}
         self._folder, self.receipts = str(receipts), Receipts(receipts)
         self._settings, self._workers = tuple(settings), workers
+        self._ahead: Iterator[tuple[FileJob, Ready | ReticentError]] = iter(())
+        self._handed_out: list[FileJob] = []
         self.not_looked_at = tuple(not_looked_at)
+        self.refusals: dict[str, str] = {}
+        """Files that are due and may not be touched, with the reason; filled by ``survey``."""
 
     # Finder
 
     def fingerprint(self) -> Fingerprint:
-        """Return digests of the logs' formats; a log whose lines do not fit its format is refused."""
+        """Return digests of the logs' formats; a log none of whose files fits its format is refused."""
         places = {name: _digest(repr(source)) for name, source in self._sources.items()}
         refused: dict[str, str] = {}
-        for name, source in self._sources.items():
-            try:
-                for path in self.files(name):
-                    if self._made(path) is None:
-                        check_format(FileJob(str(path), source, self._folder, "", name))
-            except (ReticentError, OSError) as error:
-                refused[name] = getattr(error, "what", "a file of this log cannot be read")
+        for name in self._sources:
+            whys = [self._misfit(name, path) for path in self.files(name)]
+            if whys and all(whys):
+                refused[name] = whys[0]
         return Fingerprint("logs", "", _digest(repr(sorted(places.items()))), places, refused)
 
+    def _misfit(self, series: str, path: Path) -> str:
+        try:
+            if self._made(path) is None:
+                check_format(self._job(path, series))
+        except (ReticentError, OSError) as error:
+            return getattr(error, "what", "a file of this log cannot be read")
+        return ""
+
     def files(self, series: str) -> list[Path]:
-        """Return the files of one log, rotated siblings included, oldest first."""
-        found = {path for pattern in self._sources[series].paths for path in glob.glob(pattern)}
-        plain = [Path(path) for path in found if os.path.isfile(path)]
+        """Return the files of one log, rotated siblings included, oldest first.
+
+        A symbolic link to a file of the same log is that file.
+        """
+        found = {Path(path) for pattern in self._sources[series].paths for path in glob.glob(pattern)}
+        plain = [path for path in found if path.is_file() and not (path.is_symlink() and path.resolve() in found)]
         return sorted(plain, key=lambda path: (path.stat().st_mtime_ns, str(path)))
 
     def survey(self, series: str, cutoff: datetime | str) -> Survey:
         """Count the lines that name someone, against a cutoff (whole days, local time of the log).
 
         A file is severed whole: its lines are within retention until its newest one is past the cutoff.
+        What is due in a file that may not be touched is withheld, with the reason.
         """
         days: Counter[bytes] = Counter()
         withheld: Counter[str] = Counter()
-        due = 0
-        limit = b"" if isinstance(cutoff, str) else cutoff.strftime("%Y-%m-%d").encode()
-        for path in self.files(series):
-            made = self._made(path)
-            if made is not None:
-                if self._keys.alive(made.run) and made.changed:
-                    withheld["pseudonyms whose key still exists"] += made.lines
-                continue
-            try:
-                here = self._days(series, path)
-            except UNREADABLE:
-                withheld["files that cannot be read"] += 1
-                continue
+        within, due = 0, 0
+        for job, here in self._counted(series, withheld):
             days.update(here)
-            due += _past(here, limit)
-        undated = days.pop(b"", 0)
-        if undated:
-            withheld["lines without a date"] += undated
+            past = 0 if isinstance(cutoff, str) else _past(here, _day(cutoff))
+            if isinstance(cutoff, str):
+                withheld[cutoff] += here.total()
+            elif not past:
+                within += here.total()
+            elif why := self._refusal(job):
+                withheld[why] += past
+            else:
+                due += past
         dates = [datetime.fromisoformat(day.decode()) for day in days]
-        total = sum(days.values())
-        if isinstance(cutoff, str):
-            withheld[cutoff] += total
-            total = 0
         return Survey(
             series,
-            total + sum(withheld.values()),
-            within_retention=total - due,
+            within + due + withheld.total(),
+            within_retention=within,
             due=due,
             withheld=dict(withheld),
             oldest=min(dates, default=None),
@@ -139,29 +155,48 @@ class LogStore:
         """Show every line of a file as it was to ``watch``; return why some or all could not be shown, or ""."""
         if self._made(path) is not None:
             return "severed files name nobody"
-        worker, watched = self._pumped(series, path, watch)
-        if not watched:
+        _, outcome = _read(self._job(path, series), watch)
+        if self._sources[series].compiled(_first(path)) is None:
             return "it is read line by line, without telling accounts from the rest"
-        return "some of its lines do not fit its format" if worker.outcome.withheld else ""
+        return "some of its lines do not fit its format" if outcome.withheld else ""
 
-    def _pumped(self, series: str, path: Path, watch: Watch) -> tuple[Treater, bool]:
-        """Read a file through, nothing written; return what read it, and whether ``watch`` saw its lines."""
-        with path.open("rb") as raw:
-            kind = compression(raw)
-            first = first_line(raw, kind)
-            worker = self._sources[series].treater(None, first_line=first, watch=watch)
-            with reading(raw, kind) as text:
-                pump(text, _Nowhere(), worker)
-        return worker, self._sources[series].compiled(first) is not None
+    def _counted(self, series: str, withheld: Counter[str]) -> Iterator[tuple[FileJob, Counter[bytes]]]:
+        """Yield the files that are not severed yet with their ties by day; count the others as withheld."""
+        jobs = []
+        for path in self.files(series):
+            made = self._made(path)
+            if made is None:
+                jobs.append(self._job(path, series))
+            elif made.changed and made.key in self.keys.alive:
+                withheld["pseudonyms whose key still exists"] += made.lines
+        for job, here in zip(jobs, self._each(count_ties, jobs), strict=True):
+            if isinstance(here, ReticentError):
+                withheld["files that cannot be read"] += 1
+            else:
+                yield job, here
 
-    def _days(self, series: str, path: Path) -> Counter[bytes]:
-        counted = _Days()
-        worker, watched = self._pumped(series, path, counted)
-        if not watched:  # read line by line: no watch, the file's own date
-            day = datetime.fromtimestamp(path.stat().st_mtime, UTC).strftime("%Y-%m-%d")
-            counted.ties[day.encode()] = worker.outcome.lines
-        counted.ties[b""] += worker.outcome.withheld
-        return counted.ties
+    def _each(self, work: Callable[[FileJob], Done], jobs: Sequence[FileJob]) -> Iterator[Done | ReticentError]:
+        """Do the same to many files: with the workers if that pays, else one after the other."""
+        if self._workers is not None and sum(os.path.getsize(job.path) for job in jobs) >= self._workers.least:
+            yield from self._workers.map(work, jobs)
+            return
+        for job in jobs:
+            try:
+                yield work(job)
+            except ReticentError as error:
+                yield error
+
+    def _refusal(self, job: FileJob) -> str:
+        """Return why a file may not be touched; empty if it may."""
+        why = files.refusal(Path(job.path))
+        if not why:
+            try:
+                check_format(job)
+            except ReticentError as error:
+                why = error.what
+        if why:
+            self.refusals[job.path] = why
+        return why
 
     def _made(self, path: Path) -> FileReceipt | None:
         with path.open("rb") as raw:
@@ -176,7 +211,7 @@ class LogStore:
                 out.append(Place(str(path), self._columns(name, path), why=self._undeclared(name, path)))
         for folder in {path.parent for path in known}:
             for path in sorted(folder.iterdir()):
-                if path not in known and path.is_file() and not path.name.startswith("."):
+                if path not in known and path.is_file() and not path.is_symlink() and not path.name.startswith("."):
                     out.append(Place(str(path), mapped=False, why="a file beside the logs that no log accounts for"))
         return out
 
@@ -193,48 +228,85 @@ class LogStore:
         """Return the server's settings that make its logs hold more."""
         return self._settings
 
+    def margins(self) -> Margins:
+        """Count what is not severed yet, as severing would count it."""
+        found: dict[str, dict[str, int]] = {}
+        for name in self._sources:
+            whole: LogTally | None = None
+            for part in self._each(count_uses, [self._job(path, name) for path in self._unsevered(name)]):
+                if isinstance(part, LogTally) and whole is not None:
+                    whole.merge(part)
+                elif isinstance(part, LogTally):
+                    whole = part
+            for key, cells in whole.margins().items() if whole else ():
+                mine = found.setdefault(key, {})
+                for value, count in cells.items():
+                    mine[value] = mine.get(value, 0) + count
+        return found
+
+    def _unsevered(self, series: str) -> Iterator[Path]:
+        return (path for path in self.files(series) if self._made(path) is None)
+
     # Severer
 
     def steps(self, series: str) -> Sequence[Step]:
         """Return the one step of a log."""
-        how = "pseudonymise" if self._keys.pseudonym is not None else "scrub"
+        how = "pseudonymise" if self.keys.pseudonym is not None else "scrub"
         paths = ", ".join(self._sources[series].paths)
         return [Step(self._system, series, paths, (how, "generalise", "aggregate"), 0, "files")]
 
     def chunks(self, step: Step, cutoff: datetime, run: str, first: int = 0) -> Files:
         """Walk the files whose lines are all older than ``cutoff`` (naive local time of the log)."""
-        return Files(self._due(step.series, cutoff), step, run, self._job, first)
+        return Files(self._due(step, cutoff, run), step, run, self._look_ahead, first)
 
-    def _due(self, series: str, cutoff: datetime) -> Iterator[tuple[Path, int]]:
-        limit = cutoff.strftime("%Y-%m-%d").encode()
-        for path in self.files(series):
-            if self._made(path) is None and (ties := _past(self._days(series, path), limit)):
-                yield path, ties
+    def _due(self, step: Step, cutoff: datetime, run: str) -> Iterator[FileJob]:
+        for job, here in self._counted(step.series, Counter()):
+            ties = _past(here, _day(cutoff))
+            if ties and not self._refusal(job):
+                yield replace(job, run=run, step=step.name, ties=ties)
 
-    def _job(self, path: Path, ties: int, step: Step, run: str) -> FileJob:
-        source = self._sources[step.series]
-        keys = self._keys
-        return FileJob(str(path), source, self._folder, run, step.name, keys.pseudonym, keys.tally, ties)
+    def _job(self, path: Path, series: str) -> FileJob:
+        keys = self.keys
+        return FileJob(
+            str(path), self._sources[series], self._folder, "", series, keys.pseudonym, keys.tally, period=keys.period
+        )
 
-    def apply(self, chunk: Chunk, hold_epoch: int) -> Receipt:
-        """Sever one file. Raises SystemBusy (open, growing, rotated) or SystemRefused, reason given."""
-        job = _job(chunk)
-        check_format(job)
-        treat = treat_in_parts(self._workers) if self._workers else None
-        return _receipt(chunk, commit(job, make_ready(job, treat)))
+    def _look_ahead(self, batch: Sequence[FileJob]) -> None:
+        """Let the workers make these files ready while earlier ones are put in their places."""
+        self._handed_out += batch
+        small = [job for job in batch if not self._large(job)]
+        self._ahead = zip(small, self._each(make_ready_job, small), strict=True)
 
-    def apply_all(self, chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, Receipt | ReticentError]]:
-        """Sever many files with the workers; each is put in its place here, in order, so that sessions
-        that straddle two files are counted once."""
-        if self._workers is None:
-            raise SystemRefused("no workers were given to this store")
-        for chunk, ready in zip(chunks, self._workers.map(make_ready_job, [_job(one) for one in chunks]), strict=True):
-            try:
+    def _large(self, job: FileJob) -> bool:
+        return self._workers is not None and os.path.getsize(job.path) > RANGE
+
+    def _ready(self, job: FileJob) -> Ready:
+        if self._workers is not None and self._large(job):
+            check_format(job)
+            return make_ready(job, treat_in_parts(self._workers))
+        for one, ready in self._ahead:
+            if one == job:
                 if isinstance(ready, ReticentError):
                     raise ready
-                yield chunk, _receipt(chunk, commit(_job(chunk), ready))
-            except ReticentError as error:
-                yield chunk, error
+                return ready
+        return make_ready_job(job)
+
+    def apply(self, chunk: Chunk, hold_epoch: int) -> Receipt:
+        """Sever one file. Raises SystemBusy (open, growing, rotated) or SystemRefused, reason given.
+
+        Files are put in their places here, in the order of the walk, so that sessions that straddle
+        two files are counted once.
+        """
+        job = _job(chunk)
+        return _receipt(chunk, commit(job, self._ready(job)))
+
+    def close(self) -> None:
+        """Let go of the workers, and of what they made ready for nobody."""
+        self._ahead = iter(())
+        if self._workers is not None:
+            self._workers.close()
+        for job in self._handed_out:
+            files.clean(Path(job.path))
 
     def settle(self, chunk: Chunk) -> Receipt | None:
         """After a kill: the receipt of a file whose new content is in its place, else None."""
@@ -245,33 +317,63 @@ class LogStore:
         return _receipt(chunk, made if made.done else self.receipts.finish(made))
 
 
+AHEAD = 16
+"""So many files are handed out at a time."""
+
+
 class Files:
     """The files of one step that are due, one a chunk."""
 
     def __init__(
-        self,
-        paths: Iterator[tuple[Path, int]],
-        step: Step,
-        run: str,
-        job: Callable[[Path, int, Step, str], FileJob],
-        first: int,
+        self, jobs: Iterator[FileJob], step: Step, run: str, ahead: Callable[[Sequence[FileJob]], None], first: int
     ) -> None:
-        self._paths, self._step, self._run, self._job, self._number = paths, step, run, job, first
+        self._jobs, self._step, self._run, self._ahead, self._number = jobs, step, run, ahead, first
+        self._batch: list[FileJob] = []
         self._chunk: Chunk | None = None
 
     def next(self, size: int) -> Chunk | None:
         """Return the next file; the same one until ``advance``. A file is never cut, whatever ``size``."""
         if self._chunk is None:
-            found = next(self._paths, None)
-            if found is None:
+            if not self._batch:
+                self._batch = list(islice(self._jobs, AHEAD))
+                self._ahead(self._batch)
+            if not self._batch:
                 return None
-            job = self._job(*found, self._step, self._run)
-            self._chunk = Chunk(self._run, self._step, self._number, job, found[1])
+            job = self._batch.pop(0)
+            self._chunk = Chunk(self._run, self._step, self._number, job, job.ties)
         return self._chunk
 
     def advance(self) -> None:
         """Go on behind the last file."""
         self._number, self._chunk = self._number + 1, None
+
+
+def count_ties(job: FileJob) -> Counter[bytes]:
+    """Count the lines of a file that name someone, by day; what tells no day is of the newest one."""
+    counted = _Days()
+    written, outcome = _read(job, counted)
+    ties = counted.ties + outcome.days
+    undated = ties.pop(b"", 0) + outcome.withheld
+    if undated:
+        ties[max(ties, default=_day(datetime.fromtimestamp(written)))] += undated  # noqa: DTZ006 - as the log
+    return ties
+
+
+def count_uses(job: FileJob) -> LogTally:
+    """Count the uses in a file that is not severed yet."""
+    tally = tally_of(job) or LogTally((), job.tally_key)
+    _read(job, tally)
+    return tally
+
+
+def _read(job: FileJob, watch: Watch) -> tuple[float, Outcome]:
+    """Let ``watch`` see every line of a file; return when it was last written, and what became of its lines."""
+    with named_troubles(Path(job.path)), Path(job.path).open("rb") as raw:
+        kind = compression(raw)
+        worker = job.source.treater(None, first_line=first_line(raw, kind), watch=watch)
+        with reading(raw, kind) as text:
+            pump(text, NOWHERE, worker)
+        return os.fstat(raw.fileno()).st_mtime, worker.outcome
 
 
 def make_ready_job(job: FileJob) -> Ready:
@@ -292,9 +394,12 @@ def _receipt(chunk: Chunk, made: FileReceipt) -> Receipt:
 
 
 def _past(days: Mapping[bytes, int], limit: bytes) -> int:
-    """Return the ties of a file if its newest dated line is past the cutoff, else 0."""
-    dated = {day: ties for day, ties in days.items() if day}
-    return sum(dated.values()) if dated and max(dated) < limit else 0
+    """Return the ties of a file if its newest line is past the cutoff, else 0."""
+    return sum(days.values()) if days and max(days) < limit else 0
+
+
+def _day(moment: datetime) -> bytes:
+    return moment.strftime("%Y-%m-%d").encode()
 
 
 def _first(path: Path) -> bytes:
@@ -304,8 +409,3 @@ def _first(path: Path) -> bytes:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-class _Nowhere:
-    def write(self, data: bytes, /) -> int:
-        return len(data)

@@ -30,6 +30,15 @@ class Sink(Protocol):
         ...
 
 
+class _Nowhere:
+    def write(self, data: bytes, /) -> object:
+        return len(data)
+
+
+NOWHERE: Sink = _Nowhere()
+"""Takes bytes and forgets them."""
+
+
 @dataclass(frozen=True)
 class Piece:
     """Whole lines from ``offset`` on; ``overlong``: stands for one line that was too long to hold."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -23,14 +24,18 @@ from reticent.stores.logs.streams import Pumped, pump
 
 RANGE = 64 << 20
 _LIVES = 5
+PATIENCE = 10
+"""Seconds in which a scheduler must answer."""
 
 Job = TypeVar("Job")
 Done = TypeVar("Done")
 
 
 def local(processes: int) -> Callable[[], Executor]:
-    """Return what opens a pool of processes on this machine."""
-    return lambda: ProcessPoolExecutor(processes)
+    """Return what opens a pool of processes on this machine; not forked, because this one may have threads."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return lambda: ProcessPoolExecutor(processes, context)
 
 
 def cluster(scheduler: str) -> Callable[[], Executor]:
@@ -49,7 +54,7 @@ def cluster(scheduler: str) -> Callable[[], Executor]:
 
     def opened() -> Executor:
         try:
-            return _Cluster(connect(scheduler, timeout=10))
+            return _Cluster(connect(scheduler, timeout=PATIENCE))
         except OSError:
             raise SystemUnreachable("the scheduler does not answer", where=scheduler) from None
 
@@ -77,16 +82,22 @@ class Workers:
     Jobs must be such that running one twice does what running it once does.
     """
 
-    def __init__(self, opens: Callable[[], Executor]) -> None:
-        self._opens = opens
+    def __init__(self, opens: Callable[[], Executor], *, least: int = 0) -> None:
+        """``least``: bytes under which handing work out costs more than it saves."""
+        self._opens, self.least = opens, least
         self._executor: Executor | None = None
 
     def __enter__(self) -> Workers:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the executor; work that nobody waits for is dropped."""
         if self._executor is not None:
-            self._executor.shutdown()
+            self._executor.shutdown(cancel_futures=True)
+            self._executor = None
 
     def map(self, work: Callable[[Job], Done], jobs: Sequence[Job]) -> Iterator[Done | ReticentError]:
         """Run every job; yield results, or the error a job ended with, in the order of the jobs.

@@ -55,6 +55,7 @@ class SqlSeverer:
         self._loose: list[Receipt] = []
 
     mark_active: Callable[[int, set[str]], None] | None = None
+    notes: Sequence[str] = ()
     """Told the year and the patrons of loans that are about to be severed, if the site counts active borrowers."""
 
     def close(self) -> None:
