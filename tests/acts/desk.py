@@ -27,6 +27,7 @@ ROLES = ("custodian", "counsel", "alternate")
 SITE = """
 [library]
 name = "Lakeside Public Library"
+branches = "all"
 {jurisdiction}
 [officers]
 {officers}
@@ -36,6 +37,16 @@ keys = "keys"
 {more}
 [systems.ils]
 kind = "koha"
+{accounts}
+"""
+ACCOUNTS = """
+[systems.ils.accounts]
+find = "{url}"
+sever = "{url}"
+prove = "{url}"
+[systems.ils.decisions]
+history = "sever"
+sessions = "sever"
 """
 SCOPE: dict[str, object] = {
     "patrons": ["51"],
@@ -95,6 +106,8 @@ class Desk:
     clock: FixedClock = field(default_factory=lambda: FixedClock(NOW))
     more: str = ""
     confirmed: bool = False
+    url: str = ""
+    _opened: Opened | None = None
 
     def __post_init__(self) -> None:
         self.identities = {role: self._age(role) for role in ROLES}
@@ -111,6 +124,7 @@ class Desk:
     def write_site(self, **instead: str) -> None:
         """Write reticent.toml; ``instead`` gives a role another person's keys."""
         self.folder.mkdir(exist_ok=True)
+        self._opened = None
         lines = []
         for role in ROLES:
             who = instead.get(role, role)
@@ -118,13 +132,16 @@ class Desk:
             identity = pyrage.x25519.Identity.from_str(self._age(who).strip())
             lines.append(f'{role} = {{ name = "The {who}", sign = "{key}", age = "{identity.to_public()}" }}')
         place = f'jurisdiction = "{self.jurisdiction}"' if self.jurisdiction else ""
-        text = SITE.format(jurisdiction=place, officers="\n".join(lines), more=self.more)
+        accounts = ACCOUNTS.format(url=self.url) if self.url else ""
+        text = SITE.format(jurisdiction=place, officers="\n".join(lines), more=self.more, accounts=accounts)
         (self.folder / "reticent.toml").write_text(text)
 
     @property
     def opened(self) -> Opened:
-        """The site, opened anew, as a command would."""
-        return open_site(self.folder / "reticent.toml", self.clock)
+        """The site, opened once for as long as its file stands."""
+        if self._opened is None:
+            self._opened = open_site(self.folder / "reticent.toml", self.clock)
+        return self._opened
 
     def confirm_law(self) -> None:
         """Counsel confirms the pack."""
@@ -198,6 +215,9 @@ def trusting(monkeypatch: Any) -> None:
 
 
 def copy(desk: Desk, folder: Path) -> Desk:
-    """The same library as it is now, in another folder."""
+    """The same library as it is now, in another folder, with a clock of its own."""
+    if desk._opened is not None:
+        desk._opened._engine.dispose()  # type: ignore[attr-defined]
+        desk._opened = None
     shutil.copytree(desk.folder, folder)
-    return Desk(folder, desk.signer, desk.jurisdiction, FixedClock(desk.clock.moment), desk.more)
+    return Desk(folder, desk.signer, desk.jurisdiction, FixedClock(desk.clock.moment), desk.more, url=desk.url)

@@ -29,14 +29,15 @@ def fill(log: Log, register: StoredRegister, folder: Folder, now: datetime) -> i
     if last is None or last >= yesterday:
         return 0
     days = [last + timedelta(days=n + 1) for n in range(min((yesterday - last).days, MOST))]
-    salts, detail = Salts(folder, _unused), committed(register)
+    # One commitment for all days of a pause: the register did not change between them.
+    detail = Salts(folder, _unused).commit(committed(register), days[-1] + KEPT)
     for day in days:
         entry = {
             "kind": Kind.INQUIRY_DAY,
             "hour": (day + timedelta(days=1)).strftime("%Y-%m-%dT00:00Z"),
             "actor": Actor.OPERATOR,
             "period": day.isoformat(),
-            "detail": salts.commit(detail, day + KEPT),
+            "detail": detail,
         }
         log.append([entry], once=f"inquiry day {day}")
     return len(days)

@@ -16,6 +16,7 @@ from reticent.acts import law, papers
 from reticent.acts.casebook import APPROVING, Casebook, Entry, Inquiry, unknown
 from reticent.acts.gate import in_force, officers
 from reticent.acts.opening import Opened
+from reticent.acts.release import Task
 from reticent.errors import ConfigurationError, NotPermitted, ReticentError, UsageError
 from reticent.guard import sheets
 from reticent.guard.alarms import Alarm, alarms
@@ -23,10 +24,11 @@ from reticent.guard.case import Case, Taken
 from reticent.guard.inquiries import ANYONE, RULES, missing
 from reticent.guard.instruments import InstrumentSheet
 from reticent.guard.sheets import NotesSheet, Sheet
-from reticent.guard.words import FACTS, Instrument, PartyKind, RecordClass, Role, Step
+from reticent.guard.words import FACTS, Instrument, PartyKind, RecordClass, Role, Standing, Step
 from reticent.keyring import officers as signatures
 from reticent.keyring.casefile import open_as, seal_to_any
-from reticent.policy.orders import person
+from reticent.policy.gate import Asker
+from reticent.policy.orders import Act, person
 from reticent.policy.permits import Scope
 from reticent.tomlfile import read
 
@@ -313,3 +315,24 @@ def _reopened(entry: Entry, identity: str) -> Sheet:
 
     text = open_as(entry.sheet, identity).decode("utf-8")
     return sheets.model_of(entry.taken.step).model_validate(tomllib.loads(text))
+
+
+def task_of(opened: Opened, inquiry: Inquiry, identity: str, accounts: Mapping[str, str], act: Act) -> Task:
+    """Return an inquiry's order with the signatures given for an act, as release and preservation carry it out.
+
+    ``identity`` opens the sealed scope; ``accounts`` (system -> URL) are entered for this once. What the task
+    opens is for the gate to say, from the signatures alone.
+    """
+    says = law.answer(
+        opened, inquiry.case.party, inquiry.case.kind or Instrument.INFORMAL_REQUEST,
+        [RecordClass(name) for name in sorted(inquiry.case.classes)],
+    )  # fmt: skip
+    return Task(
+        order=inquiry.order(scope_of(inquiry, identity)),
+        approvals=inquiry.approvals(act),
+        asker=Asker("custodian", frozenset({"custodian"})),
+        accounts=accounts,
+        paper=f"the {inquiry.case.kind or 'request'} registered as inquiry {inquiry.id}".replace("_", " "),
+        citation=says.cite,
+        confirmed=says.standing is Standing.CONFIRMED,
+    )

@@ -247,10 +247,10 @@ RULES: Mapping[Step, Rule] = MappingProxyType(
             None,
             OFFICER,
             "R46",
-            ("proofs",),
+            ("proofs", "scope"),
             ("law", "standing"),
             ((lambda _, taken: bool(taken.some("proofs")), "The relation was not shown."),),
-            lambda case, taken: replace(effects.answered(case, taken), exception=True),
+            lambda case, taken: replace(effects.answered(case, taken), exception=True, scope=taken.word("scope")),
         ),
         Step.OPEN_EXIGENT: Rule(
             "Take up an emergency request",
@@ -633,7 +633,8 @@ RULES: Mapping[Step, Rule] = MappingProxyType(
             None,
             OFFICER,
             "R29",
-            ("scope", "package"),
+            ("scope",),
+            ("package",),
             needs=(
                 (lambda case, taken: taken.word("scope") == case.scope, "This is not the warrant's scope."),
                 need.IN_FORCE,
