@@ -122,7 +122,8 @@ def _happens(loaded: Map, series: Series) -> str:
     )
 
 
-_WORDS: Mapping[str, str] = {"null": "emptied (NULL)", "sentinel": "names the stand-in patron, else NULL",
+_WORDS: Mapping[str, str] = {"null": "emptied (NULL)", "remove path": "removed", "remove element": "elements removed",
+                             "sentinel": "names the stand-in patron, else NULL",
                              "overwrite": "overwritten", "generalise": "cut to the"}  # fmt: skip
 
 
@@ -188,6 +189,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "vufind.md": lambda: map_page(
         "vufind", "the schemas of VuFind 9.0, 10.0 and 11.0 to 12.0 for MariaDB and PostgreSQL"
     ),
+    "folio.md": lambda: map_page("folio", "the schemas of FOLIO's modules as they stood in 2026"),
     "libki.md": lambda: map_page("libki", "the schemas of Libki r23.04 and r26.05"),
 }
 

@@ -49,6 +49,7 @@ class Disposition(StrEnum):
     OVERWRITE = "overwrite"
     GENERALISE = "generalise"
     REMOVE_PATH = "remove path"
+    REMOVE_ELEMENT = "remove element"
     SCRUB = "scrub"
     PSEUDONYMISE = "pseudonymise"
     AGGREGATE = "aggregate"

@@ -112,6 +112,8 @@ class System(Strict):
     decisions: dict[str, str] = {}
     replicas: tuple[str, ...] = ()
     map: Path | None = None
+    tenant: str = Field(default="", pattern=r"^([a-z][a-z0-9_]*)?$")
+    """Whose schemas are meant, of a kind of system that serves several libraries from one database (FOLIO)."""
     paths: tuple[str, ...] = ()
     config: str = ""
     format: str = ""

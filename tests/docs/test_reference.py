@@ -115,7 +115,8 @@ def example() -> str:
 
 
 def write_map(folder: Path, content: str) -> Path:
-    (folder / "tiny.columns.csv").write_text("table,column,type\nmembers,id,int(11)\n")
+    paths = "profiles,doc.member.id,uuid\nprofiles,doc.address.town,text\nprofiles,doc.loans[].id,uuid\n"
+    (folder / "tiny.columns.csv").write_text(f"table,column,type\nmembers,id,int(11)\n{paths}")
     (folder / "tiny.toml").write_text(content)
     return folder / "tiny.toml"
 
@@ -123,7 +124,7 @@ def write_map(folder: Path, content: str) -> Path:
 def test_the_map_on_the_page_loads_and_uses_every_construct(tmp_path: Path) -> None:
     loaded = load_map(write_map(tmp_path, example()))
     assert {word for series in loaded.series for word in series.dispositions()} == {
-        "null", "sentinel", "overwrite", "generalise", "nothing",
+        "null", "sentinel", "overwrite", "generalise", "nothing", "remove path", "remove element",
     }  # fmt: skip
     for name in mapfile.Map.model_fields:
         assert getattr(loaded, name), name

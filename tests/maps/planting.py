@@ -95,7 +95,7 @@ class Planting:
             there = len(planted.rows.get(table, ()))  # others may have referred to its first row
             for row in rows[there:] if table in self.tables else ():
                 planted.row(table, row, again=True)
-        return planted.rows
+        return planted.stored
 
     def key(self) -> int:
         self._next += 1
@@ -141,6 +141,38 @@ class Planting:
         return "", ""
 
 
+def with_documents(made: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row with its paths gathered into documents; a path without a value is not there."""
+    stored = {name: value for name, value in made.items() if "." not in name}
+    documents: dict[str, dict[str, Any]] = {}
+    for name, value in made.items():
+        base, _, path = name.partition(".")
+        if path and value is not None:
+            documents.setdefault(base, {})
+            _put(documents[base], path.split("."), str(value) if isinstance(value, uuid.UUID) else value)
+    if "id" in stored and "jsonb" in documents:
+        _as_folio_keeps_it(documents["jsonb"], stored)
+    return stored | {base: json.dumps(document) for base, document in documents.items()}
+
+
+def _as_folio_keeps_it(document: dict[str, Any], stored: Mapping[str, Any]) -> None:
+    """Say in the document what its columns say: the key, and who made it and when."""
+    document["id"] = str(stored["id"])
+    if "creation_date" in stored:
+        metadata = document.setdefault("metadata", {})
+        metadata["createdDate"] = PAST.replace(" ", "T") + ".000Z"
+        metadata.pop("createdByUserId", None)
+        if stored["created_by"] is not None:
+            metadata["createdByUserId"] = stored["created_by"]
+
+
+def _put(document: dict[str, Any], steps: list[str], value: object) -> None:
+    *ways, last = steps
+    for way in ways:
+        document = document.setdefault(way[:-2], [{}])[0] if way.endswith("[]") else document.setdefault(way, {})
+    document[last] = value
+
+
 @dataclass
 class _Planted:
     """One person's rows so far."""
@@ -148,6 +180,8 @@ class _Planted:
     planting: Planting
     person: Person
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    stored: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """The same rows with their documents made."""
 
     def row(self, table: str, values: Row, *, again: bool) -> dict[str, Any]:
         """Insert a row and first those it refers to; with ``again`` though there is one."""
@@ -157,8 +191,10 @@ class _Planted:
             values = next(iter(self.planting.alive.get(table, ())), {})
         given = {**self._usual(table), **values}
         made = {column.name: self._value(column, given) for column in self.planting.tables[table]}
-        self._insert(table, made)
+        stored = with_documents(made)
+        self._insert(table, stored)
         self.rows.setdefault(table, []).append(made)
+        self.stored.setdefault(table, []).append(stored)
         return made
 
     def _usual(self, table: str) -> Row:
@@ -177,6 +213,8 @@ class _Planted:
         if column.name in given:
             value = given[column.name]
             return value(self.person) if callable(value) else value
+        if column.type in ("object", "array"):
+            return None  # made of what stands in it
         roster = self.planting.loaded.roster
         assert roster is not None
         if (told := self.planting.refers(column)) and column.table != roster.table:
@@ -203,11 +241,17 @@ class _Planted:
         kind = family(column.type)
         if column.key == "PRI" and kind in ("whole", "number"):
             return self.planting.key()
+        if column.path and kind in ("whole", "number"):
+            return None
         if column.type.lower() == "uuid":
             return uuid.UUID(int=self.planting.key()) if column.key == "PRI" or not column.nullable else None
+        if kind == "when" and column.path:
+            return PAST.replace(" ", "T") + ".000+00:00"
         if kind == "when":
             return PAST[:10] if column.type.lower() == "date" else PAST
-        if kind == "text" and not column.type.startswith("enum("):
+        if column.type == "boolean" and not column.nullable:
+            return False
+        if kind == "text" and not column.type.startswith("enum"):
             return self._text(column)
         if kind == "binary":
             return self.person.everything().encode()
@@ -217,9 +261,7 @@ class _Planted:
             return None
         if column.type.lower().startswith("time"):
             return "10:00:00"
-        if column.type.lower() == "boolean":
-            return False
-        return column.type[6:].partition("'")[0] if column.type.startswith("enum(") else 0
+        return column.type[6:].partition("'")[0] if column.type.startswith("enum") else 0
 
     def _text(self, column: Column) -> str:
         """As much of who they are as the column can hold; "" where that is not enough to be a mark."""

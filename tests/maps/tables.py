@@ -3,7 +3,8 @@
 A line of the CSV is a column: ``table,column,type,nullable`` and, where known, ``key`` (PRI, UNI, MUL),
 ``fk`` (``table.column ON DELETE ...``) and ``touched`` (yes: rewritten by the server at every UPDATE).
 ``in_RELEASE`` says how a release differs: same, absent, only, or its type, which may be followed by
-``null=YES`` and by its key where it has one. A table may be written ``schema.table``.
+``null=YES`` and by its key where it has one. A table may be written ``schema.table``, and a column
+``column.path`` for what stands in its JSON documents.
 """
 
 from __future__ import annotations
@@ -34,6 +35,11 @@ class Column:
     touched: bool = False
 
     @property
+    def path(self) -> tuple[str, ...]:
+        """The steps into the document of a column, if this is such a path (``jsonb.items[].loanId``)."""
+        return tuple(self.name.split(".")[1:])
+
+    @property
     def parent(self) -> tuple[str, str]:
         """The table and column it refers to, or two empty words."""
         table, _, column = self.fk.partition(" ")[0].rpartition(".")
@@ -51,12 +57,12 @@ def read(loaded: Map, release: str = "") -> dict[str, list[Column]]:
         kind, _, rest = said.partition(" null=") if said not in ("same", "only") else (row["type"], "", "")
         nullable, _, fk = rest.partition(" ") if rest else (row["nullable"], "", row.get("fk", ""))
         column = Column(
-            row["table"],
+            row["table"].replace("{tenant}", loaded.tenant),
             row["column"],
             kind,
             nullable.upper() == "YES",
             row.get("key", ""),
-            fk,
+            fk.replace("{tenant}", loaded.tenant),
             row.get("touched", "") == "yes",
         )
         found.setdefault(column.table, []).append(column)
@@ -98,6 +104,8 @@ def _schemas(tables: Tables) -> set[str]:
 
 def _parts(dialect: sa.Dialect, columns: list[Column]) -> Iterator[str]:
     for column in columns:
+        if column.path:
+            continue
         touch = " DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP" if _touches(dialect, column) else ""
         null = "NULL" if column.nullable else "NOT NULL"
         yield f"{quoted(dialect, column.name)} {_type(dialect, column.type)} {null}{touch}"

@@ -65,7 +65,7 @@ def grants(site: Site, system: str) -> Grants:
     engine = open_engine(site.account(system, "find"), system)
     try:
         with reading(engine, system) as connection:
-            structure = read_structure(connection, loaded.qualified)
+            structure = read_structure(connection, loaded.qualified, loaded.drift.schemas)
             require_sight(connection, system)
             fitted = fit(loaded, structure)
             place, owner = _here(connection)

@@ -147,7 +147,11 @@ def open_site(file: Path, clock: Clock | None = None) -> Opened:
 def map_of(site: Site, name: str) -> Map:
     """Return the map of a system. Raises SystemRefused if it was withdrawn."""
     system = site.systems[name]
-    loaded = _local(site, site.folder / system.map) if system.map else shipped(system.kind)
+    if system.map:
+        loaded = _local(site, site.folder / system.map, system.tenant)
+    else:
+        loaded = shipped(system.kind, system.tenant)
+    _require_tenant(site, name, loaded)
     if why := withdrawn().get(loaded.digest):
         raise SystemRefused(
             f"The map of {name} was withdrawn: {why}",
@@ -157,9 +161,17 @@ def map_of(site: Site, name: str) -> Map:
     return loaded
 
 
-def _local(site: Site, path: Path) -> Map:
+def _require_tenant(site: Site, name: str, loaded: Map) -> None:
+    if bool(site.systems[name].tenant) == bool(loaded.tenant):
+        return
+    wanted = "serves several libraries from one database" if loaded.tenant else "has no tenants"
+    do = 'Add tenant = "...", the name before "_mod_users" in its schemas.' if loaded.tenant else "Take tenant out."
+    raise ConfigurationError(f"A {loaded.title} {wanted}.", where=f"{site.file} [systems.{name}] tenant", do=do)
+
+
+def _local(site: Site, path: Path, tenant: str) -> Map:
     """Load a map the library wrote itself: two officers must have signed exactly this file."""
-    loaded = load_map(path)
+    loaded = load_map(path, tenant)
     message = officers.statement("map", {"map": loaded.digest})
     sitting = [officers.Officer(role, officer.name, officer.sign) for role, officer in site.officers.items()]
     files = {officer.role: path.with_name(f"{path.name}.{officer.role}.sig") for officer in sitting}

@@ -303,5 +303,5 @@ class SqlSystem:
 def _without_exemptions(local: Map) -> Map:
     """Return a library's own map without the tables it calls harmless and the ties it holds back."""
     series = tuple(each.model_copy(update={"held": ()}) for each in local.series)
-    harmless = shipped(local.kind).harmless if local.kind in kinds() else {}
+    harmless = shipped(local.kind, local.tenant).harmless if local.kind in kinds() else {}
     return local.model_copy(update={"series": series, "harmless": harmless})

@@ -85,15 +85,11 @@ class Evaluator:
             case Constant(value):
                 return lambda _: value
             case IsNull(field):
-                index = at[field.name]
-                return lambda row: row[index] is None
+                return self._is_null(table, field, at)
             case Compare(op, left, right):
                 return self._compare(table, op, left, right, at)
             case In(field, values):
                 return self._in(table, field, values, at)
-            case Not(IsNull(field)):
-                index = at[field.name]
-                return lambda row: row[index] is not None
             case Not(part):
                 return _negated(self.test(table, part, at))
             case And(parts):
@@ -104,6 +100,13 @@ class Evaluator:
                 return self._exists(table, link, inner, at)
 
     # -- leaves
+
+    def _is_null(self, table: str, field: Field, at: Mapping[str, int]) -> Test:
+        index = at[field.name]
+        if not self._view.table(table).fields[field.name].place.path:
+            return lambda row: row[index] is None
+        # What cannot be read in a document may be anything, nothing included.
+        return lambda row: None if (value := row[index]) is UNREADABLE else value is None
 
     def _compare(self, table: str, op: str, left: Operand, right: Operand, at: Mapping[str, int]) -> Test:
         if isinstance(left, Sentinel) and not isinstance(right, Sentinel):
@@ -170,6 +173,8 @@ class Evaluator:
         spec = self._link(table, link)
         key, joined = self.key(table, link, at), self._keys(spec, inner)
         true, unknown = joined.true, joined.unknown
+        if any(self._view.table(table).fields[ours].place.array for ours in spec.on.values()):
+            return _of_any(key, joined)
 
         def test(row: Row) -> bool | None:
             found = key(row)
@@ -234,6 +239,22 @@ class Evaluator:
             rows = layout.rows(self._view.reader, spec.table)
             self._values[name] = {found: row[index] for row in rows if (found := key(row)) is not None}
         return self._values[name]
+
+
+def _of_any(keys: Get, joined: Joined) -> Test:
+    """Return the test of a link that starts from every element of an array."""
+
+    def test(row: Row) -> bool | None:
+        found = keys(row)
+        if found is None:
+            return False
+        if found is UNREADABLE:
+            return None
+        if not joined.true.isdisjoint(found):
+            return True
+        return None if UNREADABLE in found or not joined.unknown.isdisjoint(found) else False
+
+    return test
 
 
 def _known_and(get: Get, test: Callable[[Any], bool | None]) -> Test:

@@ -14,7 +14,7 @@ from reticent.errors import SystemRefused
 from reticent.model import Place
 from reticent.systems.mapfile import Map, Series
 from reticent.systems.predicates import Predicate, links
-from reticent.systems.structure import Structure, TableInfo, family
+from reticent.systems.structure import Folded, Structure, TableInfo, family
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,10 @@ class Fit:
     """Columns the server rewrites at every UPDATE, by table."""
     parents: frozenset[str] = frozenset()
     """Tables that others inherit from."""
+    types: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Table -> column, or path into one -> its type: as it is here, or as the map says of a path."""
+    folded: Mapping[str, Mapping[str, Folded]] = field(default_factory=dict)
+    """Table -> path -> the index the system keeps on its folded text."""
     refused: Mapping[str, str] = field(default_factory=dict)
     absent: frozenset[str] = frozenset()
     unmapped: tuple[Place, ...] = ()
@@ -48,7 +52,10 @@ def fit(loaded: Map, structure: Structure) -> Fit:
     absent = frozenset(s.id for s in loaded.series if s.table not in structure.tables)
     touched = {n: tuple(c.name for c in t.columns.values() if c.touches) for n, t in structure.tables.items()}
     parents = frozenset(name for name, table in structure.tables.items() if table.parent)
-    return Fit(columns, touched, parents, refused, absent, tuple(_unmapped(loaded, structure)))
+    here = {name: structure.tables[name] for name in loaded.tables if name in structure.tables}
+    types = {name: _types(loaded, name, table) for name, table in here.items()}
+    folded = {name: table.folded for name, table in here.items()}
+    return Fit(columns, touched, parents, types, folded, refused, absent, tuple(_unmapped(loaded, structure)))
 
 
 def _recognise(loaded: Map, structure: Structure) -> None:
@@ -68,25 +75,37 @@ def _recognise(loaded: Map, structure: Structure) -> None:
 
 def _resolve(loaded: Map, table: str, structure: Structure) -> dict[str, str | None]:
     info = structure.tables.get(table)
-    found = {name: info.column(spec.column) if info else None for name, spec in loaded.tables[table].fields.items()}
-    return {name: column.name if column else None for name, column in found.items()}
+    found: dict[str, str | None] = {}
+    for name, spec in loaded.tables[table].fields.items():
+        column = info.column(spec.place.column) if info else None
+        found[name] = column.name + spec.column.removeprefix(spec.place.column) if column else None
+    return found
+
+
+def _types(loaded: Map, name: str, table: TableInfo) -> dict[str, str]:
+    paths = {column: types[0] for column, types in loaded.known.get(name, {}).items() if "." in column}
+    return {column.name: column.type for column in table.columns.values()} | paths
 
 
 def _trouble(loaded: Map, table: TableInfo) -> str:
     """Return why nothing in this table may be trusted, or ""."""
-    missing = [s.column for s in loaded.tables[table.name].fields.values() if _is_missing(s.column, table, s.optional)]
+    fields = loaded.tables[table.name].fields.values()
+    missing = [s.place.column for s in fields if _is_missing(s.place.column, table, s.optional)]
     if missing:
         return f"the column {missing[0]} is not there"
     unread = _unread(loaded, table)
     if person := [name for name in unread if _is_person(name, loaded, table)]:
         return f"unknown column {person[0]}, which looks like a person"
-    gone = [s.column for s in loaded.tables[table.name].fields.values() if s.optional and not table.column(s.column)]
+    gone = [s.place.column for s in fields if s.optional and not table.column(s.place.column)]
     if gone and unread:
         return f"the column {gone[0]} is not there and {unread[0]} is unknown: it may have been renamed"
-    for spec in loaded.tables[table.name].fields.values():
-        info, read = table.column(spec.column), loaded.known.get(table.name, {}).get(spec.column)
+    for spec in fields:
+        column = spec.place.column
+        info, read = table.column(column), loaded.known.get(table.name, {}).get(column)
         if info and read and family(info.type) not in map(family, read):
-            return f"the column {spec.column} is {info.type}, not {' or '.join(read)}"
+            return f"the column {column} is {info.type}, not {' or '.join(read)}"
+        if info and spec.place.path and info.type != "jsonb":
+            return f"the column {column} is {info.type}, not jsonb"
     return ""
 
 
@@ -96,7 +115,7 @@ def _is_missing(column: str, table: TableInfo, optional: bool) -> bool:
 
 def _unread(loaded: Map, table: TableInfo) -> list[str]:
     known = {name.lower() for name in loaded.known.get(table.name, {})}
-    known |= {spec.column.lower() for spec in loaded.tables[table.name].fields.values()}
+    known |= {spec.place.column.lower() for spec in loaded.tables[table.name].fields.values()}
     if table.name not in loaded.known:
         return []
     return [name for name in table.columns if name.lower() not in known]
@@ -115,8 +134,9 @@ def _refusal(series: Series, loaded: Map, structure: Structure, troubles: Mappin
     for name in _tables_read(series, loaded):
         if troubles.get(name):
             return f"{name}: {troubles[name]}"
-    if series.sever != "nothing" and table.triggers:
-        return f"{table.name}: unknown trigger {min(table.triggers)}"
+    unknown = [name for name in table.triggers if not re.search(loaded.drift.triggers, name)]
+    if series.sever != "nothing" and unknown:
+        return f"{table.name}: unknown trigger {min(unknown)}"
     if series.sever == "delete" and (child := _unknown_child(series.table, loaded, structure)):
         return f"rows of {child}, which is not in the map, would go with rows of {series.table}"
     return ""

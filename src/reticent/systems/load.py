@@ -6,11 +6,14 @@ import csv
 import hashlib
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from reticent.errors import ConfigurationError
-from reticent.systems.mapfile import Map, Roster, Series
+from reticent.model import Disposition
+from reticent.systems.mapfile import Action, Map, Roster, Series
 from reticent.systems.predicates import And, Compare, Exists, In, IsNull, Not, Or, Predicate, Sentinel, fields, links
 from reticent.tomlfile import TomlFile, check, load
 
@@ -22,35 +25,62 @@ def kinds() -> list[str]:
     return sorted(path.stem for path in MAPS.glob("*.toml") if "kind = " in path.read_text(encoding="utf-8"))
 
 
-def shipped(kind: str) -> Map:
+def shipped(kind: str, tenant: str = "") -> Map:
     """Load the shipped map of a kind of system. Raises ConfigurationError if there is none."""
     path = MAPS / f"{kind}.toml"
     if kind not in kinds():
         raise ConfigurationError(f'No map for "{kind}".', do=f"Reticent has maps for: {', '.join(kinds())}.")
-    return load_map(path)
+    return load_map(path, tenant)
 
 
-def load_map(path: Path) -> Map:
-    """Load and check one map file. Raises ConfigurationError naming file and line."""
+def load_map(path: Path, tenant: str = "") -> Map:
+    """Load and check one map file; ``{tenant}`` in it becomes the tenant's name. Raises ConfigurationError."""
+    try:
+        found = path.stat()
+    except OSError:
+        return _load(path, tenant, ())
+    return _load(path, tenant, (found.st_mtime_ns, found.st_size))
+
+
+@lru_cache(maxsize=8)
+def _load(path: Path, tenant: str, stamp: tuple[int, ...]) -> Map:
+    """Load a map; ``stamp`` changes when the file does, and it is read again."""
     source = load(path, _DO)
+    per_tenant = "{tenant}" in path.read_text(encoding="utf-8")
+    name = (tenant or "tenant") if per_tenant else ""
+    source = _named(source, name) if per_tenant else source
     loaded = check(source, Map, _DO)
-    known = _known_columns(path.parent / loaded.columns, source)
-    _check(loaded, source)
+    known = _known_columns(path.parent / loaded.columns, source, name)
+    _check(loaded.model_copy(update={"known": known}), source)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return loaded.model_copy(update={"digest": digest, "known": known})
+    return loaded.model_copy(update={"digest": digest, "tenant": name, "known": known})
+
+
+def _named(source: TomlFile, tenant: str) -> TomlFile:
+    """Return a map with the tenant's name in every place that stands for it."""
+
+    def named(value: Any) -> Any:
+        if isinstance(value, str):
+            return value.replace("{tenant}", tenant)
+        if isinstance(value, dict):
+            return {named(key): named(inner) for key, inner in value.items()}
+        return [named(inner) for inner in value] if isinstance(value, list) else value
+
+    lines = {tuple(named(part) for part in location): line for location, line in source.lines.items()}
+    return TomlFile(source.path, named(source.data), lines)
 
 
 _DO = "Correct the map; docs/reference/maps.md describes the language."
 
 
-def _known_columns(path: Path, source: TomlFile) -> dict[str, dict[str, tuple[str, ...]]]:
+def _known_columns(path: Path, source: TomlFile, tenant: str) -> dict[str, dict[str, tuple[str, ...]]]:
     """Read table -> column -> its types; a column ``in_RELEASE`` says where that release differs."""
     known: dict[str, dict[str, tuple[str, ...]]] = {}
     try:
         for row in csv.DictReader(path.read_text(encoding="utf-8").splitlines(), strict=True):
             others = (value.partition(" null=")[0] for name, value in row.items() if name.startswith("in_"))
             types = (row["type"], *(kind for kind in others if kind not in _NO_TYPE))
-            known.setdefault(row["table"], {})[row["column"]] = types
+            known.setdefault(row["table"].replace("{tenant}", tenant), {})[row["column"]] = types
     except (OSError, ValueError, KeyError, AttributeError, csv.Error):
         raise ConfigurationError(
             f"The map is wrong: {path.name} is not a list of columns (table,column,type).",
@@ -91,6 +121,10 @@ def _check(loaded: Map, source: TomlFile) -> None:
         checker.names(wire.table, filter(None, [wire.sum]), "tripwires", index)
 
 
+_IN_DOCUMENTS = (Disposition.REMOVE_PATH, Disposition.OVERWRITE, Disposition.GENERALISE)
+_IN_COLUMNS = (Disposition.NULL, Disposition.SENTINEL, Disposition.OVERWRITE, Disposition.GENERALISE)
+
+
 class _Checker:
     """Checks that every name in a map means something."""
 
@@ -113,7 +147,7 @@ class _Checker:
             for index, query in enumerate(getattr(self._map, kind)):
                 for need in query.needs:
                     self._column(need, kind, index, "needs")
-        for name in ("person_columns", "plugin_tables"):
+        for name in ("person_columns", "plugin_tables", "schemas", "triggers"):
             try:
                 re.compile(getattr(self._map.drift, name))
             except re.error:
@@ -139,10 +173,19 @@ class _Checker:
         for walked in filter(None, [table.key, table.window]):
             if table.fields[walked].optional:
                 self.fail(f'"{name}" is walked by "{walked}", which may not be there', "tables", name)
+        for spec in table.fields.values():
+            if spec.place.path and spec.column not in self._map.known.get(name, {}):
+                self.fail(
+                    f'nobody has read what "{spec.column}" holds; it is not in the list of columns', "tables", name
+                )
         for link, target in table.links.items():
             place = ("tables", name, "links", link)
             self.names(name, target.on.values(), *place)
             self.names(target.table, target.on.keys(), *place)
+            arrays = [field for field in target.on.values() if table.fields[field].place.array]
+            arrays += [f for f in target.on if self._map.tables[target.table].fields[f].place.array] * 2
+            if arrays and len(target.on) + len(arrays) > 2:
+                self.fail(f'"{link}" joins by an array; only the near side can, and by nothing else', *place)
 
     def names(self, table: str, names: Iterable[str], *keys: str | int) -> None:
         if table not in self._map.tables:
@@ -196,8 +239,21 @@ class _Checker:
                 self.fail(f"deleting these rows destroys {', '.join(sorted(missing))}: tally it", *place, "tally")
             return
         self.names(series.table, series.sever, *place, "sever")
-        for action in series.sever.values():
+        for name, action in series.sever.items():
             self.predicate(series.table, action.condition, *place, "sever")
+            self._disposition(series.table, name, action, *place, "sever")
+
+    def _disposition(self, table: str, name: str, action: Action, *keys: str | int) -> None:
+        """Check that what happens to a field can happen where it stands."""
+        stands = self._map.tables[table].fields[name].place
+        if stands.array:
+            allowed = action.disposition is Disposition.REMOVE_ELEMENT and action.condition is not None
+        elif stands.steps:
+            allowed = action.disposition in _IN_DOCUMENTS
+        else:
+            allowed = action.disposition in _IN_COLUMNS
+        if not allowed:
+            self.fail(f'"{name}" stands where "{action.disposition}" cannot be done', *keys)
 
     def predicate(self, table: str, predicate: Predicate | None, *keys: str | int) -> None:
         if predicate is None:
@@ -205,6 +261,9 @@ class _Checker:
         if table not in self._map.tables:
             self.fail(f'there is no table "{table}"', *keys)
         self.names(table, fields(predicate), *keys)
+        for name in fields(predicate):
+            if self._map.tables[table].fields[name].place.array:
+                self.fail(f'"{name}" stands in an array; only a link can be followed from there', *keys)
         if _has_sentinel(predicate) and self._map.sentinel is None:
             self.fail("the map names no sentinel", *keys)
         for exists in links(predicate):

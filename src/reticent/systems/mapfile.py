@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from reticent.model import Disposition, RecordClass, SeriesFacts
+from reticent.systems.paths import Place, is_place, place
 from reticent.systems.predicates import And, Compare, IsNull, NotInLanguage, Or, Predicate, Sentinel, parse
 from reticent.systems.predicates import Field as FieldName
 from reticent.systems.predicates import Not as Negation
@@ -32,16 +33,27 @@ Condition = Annotated[Any, BeforeValidator(_predicate)]
 
 
 class Column(Strict):
-    """Where a field stands: a column; ``optional`` if some releases do not have it."""
+    """Where a field stands: a column, or a column and the path into its document (``jsonb.status.name``).
+
+    ``optional`` if some releases do not have the column.
+    """
 
     column: str
     optional: bool = False
 
+    @property
+    def place(self) -> Place:
+        """The column and the path into it."""
+        return place(self.column)
+
 
 def _column(value: object) -> object:
-    if isinstance(value, str):
-        return {"column": value.removesuffix("?"), "optional": value.endswith("?")}
-    return value
+    if not isinstance(value, str):
+        return value
+    written = value.removesuffix("?")
+    if not is_place(written):
+        raise ValueError(f'"{value}" is not a column or a path into one')
+    return {"column": written, "optional": value.endswith("?")}
 
 
 class Link(Strict):
@@ -73,6 +85,8 @@ class Table(Strict):
     window: str = ""
     """The indexed time field of a large table that has no key."""
     links: dict[str, Annotated[Link, BeforeValidator(_link)]] = {}
+    writes: dict[str, tuple[Literal["SELECT", "INSERT", "UPDATE"], ...]] = {}
+    """Tables to which this one's triggers write when a row is severed, and the rights that takes there."""
 
 
 class Action(Strict):
@@ -83,7 +97,10 @@ class Action(Strict):
     condition: Condition | None = None
 
 
-_ACTION = re.compile(r"^(null|sentinel|overwrite (?:\d+|'[^']*')|generalise (?:hour|day|month|year))(?: if (.+))?$")
+_ACTION = re.compile(
+    r"^(null|sentinel|remove (?:path|element)|overwrite (?:\d+|'[^']*')|generalise (?:hour|day|month|year))"
+    r"(?: if (.+))?$"
+)
 
 
 def _action(value: object) -> object:
@@ -93,6 +110,8 @@ def _action(value: object) -> object:
     if found is None:
         raise ValueError(f'"{value}" is not a disposition of a field')
     word, _, argument = found[1].partition(" ")
+    if word == "remove":
+        word, argument = found[1], ""
     return {"disposition": word, "argument": argument, "condition": found[2]}
 
 
@@ -222,6 +241,10 @@ class Drift(Strict):
     person_columns: str
     person_tables: tuple[str, ...]
     plugin_tables: str = "^$"
+    schemas: str = ""
+    """Which schemas of the database belong to the system, where its tables are named with theirs."""
+    triggers: str = "^$"
+    """Names of triggers that were read and may stay on a table that is severed."""
 
 
 class Decision(Strict):
@@ -364,6 +387,8 @@ class Map(Strict):
         return any("." in name for name in self.tables)
 
     digest: str = ""
+    tenant: str = ""
+    """Whose schemas are meant; "" in a map that names no tenant."""
     known: dict[str, dict[str, tuple[str, ...]]] = {}
     """Every column that was read: table -> column -> its types, one or more of them by release."""
 

@@ -11,7 +11,19 @@ _FAMILIES = {
     "when": ("datetime", "timestamp", "date"),
     "number": ("decimal", "double", "float", "numeric", "real"),
     "binary": ("tinyblob", "mediumblob", "longblob", "blob", "bytea", "varbinary", "binary"),
-    "text": ("varchar", "char", "tinytext", "mediumtext", "longtext", "text", "enum", "character", "clob", "set"),
+    "text": (
+        "varchar",
+        "uuid",
+        "char",
+        "tinytext",
+        "mediumtext",
+        "longtext",
+        "text",
+        "enum",
+        "character",
+        "clob",
+        "set",
+    ),
 }
 
 
@@ -42,6 +54,15 @@ class ForeignKey:
 
 
 @dataclass(frozen=True)
+class Folded:
+    """How an index folds a text before it looks it up: to lower case, without accents (by whose function), cut."""
+
+    unaccent: str | None = None
+    """The schema of ``f_unaccent``; None where accents stay."""
+    cut: int = 0
+
+
+@dataclass(frozen=True)
 class TableInfo:
     """A table or view as it stands. ``indexed`` holds the leading columns of its indexes.
 
@@ -58,6 +79,8 @@ class TableInfo:
     """Trigger name -> digest of its text."""
     schema: str = ""
     parent: bool = False
+    folded: Mapping[str, Folded] = field(default_factory=dict)
+    """Path into a document -> the index on its folded text."""
 
     @property
     def bare(self) -> str:

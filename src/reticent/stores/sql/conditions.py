@@ -76,6 +76,13 @@ class Conditions:
         parts = (sa.func.year(moment) > 0, sa.func.month(moment) > 0, sa.func.dayofmonth(moment) > 0)
         return sa.case((sa.and_(*parts), moment))
 
+    @cached_property
+    def endless(self) -> Sql:
+        """TRUE where no end date stands; not where one stands that cannot be read."""
+        if self.database.dialect == "postgresql":
+            return self.compiler.absent(self.source, self.series.table, self.series.ended)
+        return self.missing(self.ended) if self.ended is not None else sa.true()
+
     def missing(self, moment: Column) -> Sql:
         """TRUE where there is no date; one that is none, such as 0000-00-00, is not missing but unreadable."""
         if self.database.dialect in ("mysql", "mariadb"):
@@ -157,7 +164,7 @@ class Conditions:
         if self.ended is None:
             return
         before = self._readable(self.ended) < self.moment(cutoff)
-        yield sa.or_(before, self.missing(self.ended)) if self.series.undated == "due" else before
+        yield sa.or_(before, self.endless) if self.series.undated == "due" else before
 
     def moment(self, value: datetime) -> sa.BindParameter[object]:
         """Return a moment as this database stores it: SQLite keeps ISO text, which must compare as text."""
@@ -208,7 +215,7 @@ class Conditions:
 
     def _by_date(self, ended: Column, now: datetime, names: list[str]) -> Iterator[tuple[Sql, int]]:
         if self.series.undated == "open":
-            yield self.missing(ended), OPEN
+            yield self.endless, OPEN
         elif self.series.undated == "withheld":
-            yield self.missing(ended), WITHHELD + names.index(NO_DATE)
+            yield self.endless, WITHHELD + names.index(NO_DATE)
         yield self._readable(ended) > self.moment(now), OPEN if self.series.planned else WITHHELD + names.index(FUTURE)

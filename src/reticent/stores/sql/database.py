@@ -56,7 +56,7 @@ def open_database(site: Site, system: str, loaded: Map) -> tuple[sa.Engine, Data
     """
     engine = open_engine(site.account(system, "find"), system)
     with reading(engine, system) as connection:
-        structure = read_structure(connection, loaded.qualified)
+        structure = read_structure(connection, loaded.qualified, loaded.drift.schemas)
         require_sight(connection, system)
         resolved = fit(loaded, structure)
         require_sight(connection, system, {s.table for s in resolved.here(loaded) if s.sever != "nothing"})
@@ -176,7 +176,7 @@ def _unseverable(database: Database, series: Series, problem: str) -> str:
         return ""
     for name, action in series.sever.items():
         column = database.fit.columns[series.table][name]
-        info = database.structure.tables[series.table].columns[column] if column else None
+        info = database.structure.tables[series.table].columns.get(column) if column else None
         if info is None or info.nullable:
             continue
         if action.disposition == "null":

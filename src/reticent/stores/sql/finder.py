@@ -103,8 +103,8 @@ class SqlFinder:
                 if wire.table not in self.database.structure.tables:
                     continue
                 source = self.database.compiler().table(wire.table)
-                column = self.database.fit.columns[wire.table].get(wire.sum) if wire.sum else None
-                total = sa.func.coalesce(sa.func.sum(source.c[column]), 0) if column else sa.func.count()
+                column = self.database.compiler().column(source, wire.table, wire.sum) if wire.sum else None
+                total = sa.func.coalesce(sa.func.sum(column), 0) if column is not None else sa.func.count()
                 found[wire.name] = str(connection.execute(sa.select(total).select_from(source)).scalar_one())
         return found
 

@@ -18,6 +18,7 @@ from reticent.stores.sql.database import Database
 from reticent.stores.sql.introspect import OWN_TABLE
 from reticent.stores.sql.literal import touched
 from reticent.systems.mapfile import Action, Map, Measure, Series
+from reticent.systems.paths import place
 from reticent.systems.predicates import TRUE, Predicate, fields, links
 from reticent.systems.structure import family
 
@@ -109,6 +110,9 @@ class _Collector:
             self._read(series.table, self._series(series))
             self._walk(series)
             self._change(series)
+            for table, rights in self.loaded.tables[series.table].writes.items():
+                if table in self.database.structure.tables:
+                    self.found.whole[table] |= set(rights)
             for measure in self.loaded.measures:
                 if measure.id in series.tally:
                     self._read(measure.table, self._measure(measure))
@@ -158,7 +162,7 @@ class _Collector:
     def scan(self) -> None:
         """Add the texts the prover looks through for the whole roster: free texts and tables nobody has read."""
         tables = {table for elsewhere in self.loaded.elsewhere for table in elsewhere.scan}
-        for name in tables | {place.name for place in self.database.fit.unmapped}:
+        for name in tables | {unread.name for unread in self.database.fit.unmapped}:
             info = self.database.structure.tables.get(name)
             columns = info.columns.values() if info else ()
             self._columns(name, *(column.name for column in columns if family(column.type) not in _NO_TEXT))
@@ -223,7 +227,9 @@ class _Collector:
             self.found.select[table].add(column or next(iter(self.database.structure.tables[table].columns)))
 
     def _column(self, table: str, name: str) -> str | None:
-        return self.database.fit.columns[table][name] if name else None
+        """Return the column a field stands in: PostgreSQL grants columns, not paths into the document in one."""
+        found = self.database.fit.columns[table][name] if name else None
+        return place(found).column if found else None
 
     def _columns(self, table: str, *columns: str) -> None:
         if table in self.database.structure.tables:

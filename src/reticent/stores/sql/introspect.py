@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from reticent.systems.structure import ColumnInfo, ForeignKey, Structure, TableInfo
+from reticent.systems.structure import ColumnInfo, Folded, ForeignKey, Structure, TableInfo
 
 OWN_TABLE = "reticent_receipts"
 
 
-def read_structure(connection: sa.Connection, qualified: bool = False) -> Structure:
+def read_structure(connection: sa.Connection, qualified: bool = False, schemas: str = "") -> Structure:
     """Return every table of the connection's database but Reticent's own. MariaDB, MySQL, PostgreSQL, SQLite.
 
-    ``qualified`` (PostgreSQL): of every schema, named ``schema.table``; else of the first of the search path.
+    ``qualified`` (PostgreSQL): of every schema whose name matches ``schemas`` (a regular expression), named
+    ``schema.table``; else of the first of the search path.
     """
-    found = _sqlite(connection) if connection.dialect.name == "sqlite" else _information_schema(connection, qualified)
+    if connection.dialect.name == "sqlite":
+        found = _sqlite(connection)
+    else:
+        found = _information_schema(connection, qualified, schemas)
     return Structure({name: table for name, table in found.tables.items() if table.bare != OWN_TABLE})
 
 
@@ -78,7 +83,8 @@ _MYSQL = {
 _POSTGRESQL = {
     "tables": "SELECT {name}, {schema}, c.relkind <> 'p' AND EXISTS (SELECT 1 FROM pg_inherits i "
     "WHERE i.inhparent = c.oid) FROM pg_class c WHERE {here} AND c.relkind IN ('r', 'p', 'v', 'm', 'f')",
-    "columns": "SELECT {name}, a.attname, format_type(a.atttypid, NULL), "
+    "columns": "SELECT {name}, a.attname, CASE (SELECT typtype FROM pg_type WHERE oid = a.atttypid) "
+    "WHEN 'e' THEN 'enum' ELSE format_type(a.atttypid, NULL) END, "
     "CASE WHEN a.attnotnull THEN 'NO' ELSE 'YES' END, '' FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
     "WHERE {here} AND c.relkind IN ('r', 'p', 'v', 'm', 'f') "
     "AND a.attnum > 0 AND NOT a.attisdropped ORDER BY 1, a.attnum",
@@ -93,13 +99,18 @@ _POSTGRESQL = {
     "WHERE k.contype IN ('p', 'f') AND {here} ORDER BY 1, 3, 7",
     "indexes": "SELECT {name}, a.attname FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid "
     "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0] WHERE {here} AND i.indpred IS NULL",
+    "folded": "SELECT {name}, pg_get_indexdef(i.indexrelid, 1, false) FROM pg_index i "
+    "JOIN pg_class c ON c.oid = i.indrelid WHERE {here} AND i.indkey[0] = 0 AND i.indpred IS NULL AND i.indisvalid",
     "triggers": "SELECT {name}, g.tgname, pg_get_triggerdef(g.oid) || pg_get_functiondef(g.tgfoid) "
     "FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid WHERE NOT g.tgisinternal AND {here} "
     "UNION ALL SELECT {name}, r.rulename, pg_get_ruledef(r.oid) FROM pg_rewrite r "
     "JOIN pg_class c ON c.oid = r.ev_class WHERE r.rulename <> '_RETURN' AND {here}",
 }
 _SCHEMA = "c.relnamespace = current_schema()::regnamespace AND NOT c.relispartition"
-_SCHEMAS = "c.relnamespace::regnamespace::text !~ '^(pg_|information_schema)' AND NOT c.relispartition"
+_SCHEMAS = (
+    "EXISTS (SELECT 1 FROM pg_namespace n WHERE n.oid = c.relnamespace AND n.nspname !~ '^(pg_|information_schema)' "
+    "AND n.nspname ~ %(schemas)s) AND NOT c.relispartition"
+)
 
 
 def _postgresql(question: str, qualified: bool) -> str:
@@ -114,10 +125,12 @@ def _postgresql(question: str, qualified: bool) -> str:
     )
 
 
-def _information_schema(connection: sa.Connection, qualified: bool) -> Structure:
+def _information_schema(connection: sa.Connection, qualified: bool, schemas: str) -> Structure:
     def ask(question: str) -> Sequence[Any]:
-        sql = _postgresql(question, qualified) if connection.dialect.name == "postgresql" else _MYSQL[question]
-        return connection.exec_driver_sql(sql).all()
+        if connection.dialect.name != "postgresql":
+            return connection.exec_driver_sql(_MYSQL[question]).all()
+        named = {"schemas": schemas} if qualified else {}
+        return connection.exec_driver_sql(_postgresql(question, qualified), named).all()
 
     columns: dict[str, dict[str, ColumnInfo]] = defaultdict(dict)
     for table, name, kind, nullable, extra in ask("columns"):
@@ -131,17 +144,36 @@ def _information_schema(connection: sa.Connection, qualified: bool) -> Structure
     for table, name, text in ask("triggers"):
         triggers[table][name] = _digest(text)
     standing: dict[str, tuple[str, bool]] = defaultdict(lambda: ("", False))
+    folded: dict[str, dict[str, Folded]] = defaultdict(dict)
     if connection.dialect.name == "postgresql":
         standing |= {name: (schema, parent) for name, schema, parent in ask("tables")}
+        for table, expression in ask("folded"):
+            folded[table] |= _folded(str(expression))
     return Structure(
         {
             name: TableInfo(
                 name, found, tuple(primary[name]), tuple(foreign[name]), frozenset(indexed[name]), triggers[name],
-                *standing[name],
+                *standing[name], folded[name],
             )
             for name, found in columns.items()
         }
     )  # fmt: skip
+
+
+_FOLDED = re.compile(
+    r'^(?P<cut>"left"\()?lower\((?:(?P<schema>\w+)\.)?(?P<unaccent>f_unaccent\()?\(*(?P<column>\w+)'
+    r"(?P<steps>(?: ->>? '\w+'::text\)*)+)\)*(?:, 600\))?\)*$"
+)
+
+
+def _folded(expression: str) -> dict[str, Folded]:
+    """Read an index on a path: ``lower(f_unaccent((jsonb ->> 'loanId'::text)))``, cut to 600 letters or not."""
+    match = _FOLDED.match(expression)
+    if match is None:
+        return {}
+    steps = re.findall(r"'(\w+)'::text", match["steps"])
+    unaccent = (match["schema"] or "") if match["unaccent"] else None
+    return {".".join([match["column"], *steps]): Folded(unaccent, 600 if match["cut"] else 0)}
 
 
 def _keys(rows: Iterable[Sequence[object]]) -> tuple[dict[str, list[str]], dict[str, list[ForeignKey]]]:

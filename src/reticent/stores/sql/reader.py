@@ -11,8 +11,11 @@ import sqlalchemy as sa
 
 from reticent.ports import UNREADABLE
 from reticent.site import Site
+from reticent.stores.sql import documents
+from reticent.stores.sql.compile import Compiler
 from reticent.stores.sql.connect import open_engine, reading, translating
 from reticent.stores.sql.database import Database
+from reticent.systems.paths import Place
 from reticent.systems.structure import family
 
 BATCH_ROWS = 5000
@@ -58,8 +61,11 @@ class SqlReader:
             return
         readers = [self._readable(table, name) for name in fields]
         with self._streaming() as connection:
+            told = self._told(connection, table, (*fields, *present))
             for batch in connection.execute(self._query(table, fields, present)).partitions(BATCH_ROWS):
                 columns: list[Sequence[Any]] = list(zip(*batch, strict=True))
+                for number, read_document in told:
+                    columns[number] = read_document(columns[number])
                 for number, read in enumerate(readers):
                     if read is not None:
                         columns[number] = read(columns[number])
@@ -68,15 +74,37 @@ class SqlReader:
     def _query(self, table: str, fields: Sequence[str], present: Sequence[str]) -> sa.Select[Any]:
         compiler = self._database.compiler()
         source = compiler.table(table)
-        columns = [compiler.column(source, table, name) for name in (*fields, *present)]
-        wanted = [sa.null() if column is None else column for column in columns[: len(fields)]]
-        wanted += [
-            sa.null() if column is None else sa.case((column.is_not(None), sa.literal_column("1")))
-            for column in columns[len(fields) :]
-        ]
+        wanted = [self._asked(compiler, source, table, name, is_value=True) for name in fields]
+        wanted += [self._asked(compiler, source, table, name, is_value=False) for name in present]
         # A question that needs no field still counts rows.
         labelled = [column.label(f"f{number}") for number, column in enumerate(wanted or [sa.null()])]
         return sa.select(*labelled).select_from(source)
+
+    def _asked(
+        self, compiler: Compiler, source: sa.FromClause, table: str, name: str, *, is_value: bool
+    ) -> sa.ColumnElement[Any]:
+        """Return what is asked of the server for a field: its value, or whether it holds anything."""
+        if (stands := compiler.stands(table, name)) is not None:
+            return documents.asked(source.c[stands.column], stands, self._kind(table, stands), is_value=is_value)
+        column = compiler.column(source, table, name)
+        if column is None:
+            return sa.null()
+        return column if is_value else sa.case((column.is_not(None), sa.literal_column("1")))
+
+    def _kind(self, table: str, stands: Place) -> str:
+        return self._database.fit.types[table][stands.written]
+
+    def _told(
+        self, connection: sa.Connection, table: str, names: Sequence[str]
+    ) -> list[tuple[int, Callable[[Sequence[Any]], Sequence[Any]]]]:
+        """Return how the fields are read that stand in documents, by their number."""
+        compiler = self._database.compiler()
+        found = []
+        for number, name in enumerate(names):
+            stands = compiler.stands(table, name)
+            if stands is not None:
+                found.append((number, documents.reading(stands, self._kind(table, stands), documents.zone(connection))))
+        return found
 
     @contextmanager
     def _streaming(self) -> Iterator[sa.Connection]:
@@ -91,6 +119,10 @@ class SqlReader:
 
     def _readable(self, table: str, field: str) -> Callable[[Sequence[Any]], Sequence[Any]] | None:
         kind = self.family(table, field)
+        if self._database.compiler().stands(table, field) is not None:
+            return None
+        if self._database.fit.types.get(table, {}).get(self._database.fit.columns[table][field] or "") == "uuid":
+            return _texts
         if kind == "when":
             return _moments
         return _numbers if kind in _NUMBERS and self._database.dialect == "sqlite" else None
@@ -106,6 +138,10 @@ class SqlReader:
         if isinstance(value, datetime) and self._database.dialect == "sqlite":
             return value.strftime("%Y-%m-%d %H:%M:%S")
         return value
+
+
+def _texts(column: Sequence[Any]) -> Sequence[Any]:
+    return [None if value is None else str(value) for value in column]
 
 
 def _moments(column: Sequence[Any]) -> Sequence[Any]:

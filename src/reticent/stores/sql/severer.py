@@ -20,9 +20,11 @@ from reticent.stores.sql.compile import Sql
 from reticent.stores.sql.conditions import Conditions
 from reticent.stores.sql.connect import explain, open_engine, reading, translating
 from reticent.stores.sql.database import Database
+from reticent.stores.sql.rewrite import rewritten
 from reticent.stores.sql.tally import active_patrons, tallied
 from reticent.stores.sql.walks import BatchWalk, Rows, SeekWalk, SqlWalk, WindowWalk, key_condition, truncated
 from reticent.systems.mapfile import Action, Series
+from reticent.systems.paths import place
 
 
 @dataclass(frozen=True)
@@ -202,12 +204,19 @@ class SqlSeverer:
         if series.sever == "delete":
             return sa.delete(source)  # type: ignore[arg-type]
         assert not isinstance(series.sever, str)  # noqa: S101 - "nothing" has no step
-        values: list[tuple[Any, Any]] = []
+        columns: dict[str, Any] = {}
         for name, action in series.sever.items():
-            column = conditions.compiler.column(source, series.table, name)
-            if column is not None:
-                values.append((column, self._value(conditions, column, action)))
-        written = {column.name for column, _ in values}
+            found = self.database.fit.columns[series.table][name]
+            if found:
+                stands = place(found)
+                before = columns.get(stands.column, source.c[stands.column])
+                columns[stands.column] = (
+                    rewritten(conditions.compiler, source, series.table, name, action, stands, before)
+                    if stands.path
+                    else self._value(conditions, before, action)
+                )
+        written = set(columns)
+        values: list[tuple[Any, Any]] = [(source.c[name], new) for name, new in columns.items()]
         # A plain UPDATE would stamp today's time on every row it touches (facts measured on MariaDB).
         untouched = [source.c[name] for name in self.database.fit.touched[series.table] if name not in written]
         values += [(column, column) for column in untouched]
@@ -219,7 +228,8 @@ class SqlSeverer:
             new = sa.bindparam(None, self.database.sentinel, unique=True)
         elif action.disposition is Disposition.OVERWRITE:
             text = action.argument
-            new = sa.literal(text[1:-1] if text.startswith("'") else int(text))
+            like = column.type if isinstance(column.type, sa.Uuid) else None
+            new = sa.literal(text[1:-1] if text.startswith("'") else int(text), like)
         elif action.disposition is Disposition.GENERALISE:
             new = truncated(column, action.argument, self.database.dialect)
         if action.condition is None:

@@ -38,6 +38,8 @@ def margin_query(conditions: Conditions, measure: Measure, margin: str) -> sa.Se
     date = compiler.column(source, measure.table, measure.date) if measure.date else None
     month = _month(date, conditions.database.dialect) if date is not None else sa.literal("")
     column = compiler.column(source, measure.table, margin) if margin else None
+    if column is not None and conditions.database.dialect == "postgresql":
+        column = sa.cast(column, sa.Text())  # a number or a UUID and "" have no common type there
     value = sa.func.coalesce(column, "") if column is not None else sa.literal("")
     query = sa.select(month.label("month"), value.label("value"), sa.func.count().label("rows_counted")).select_from(
         source

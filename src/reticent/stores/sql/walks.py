@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -76,13 +77,19 @@ class SeekWalk(SqlWalk):
         if self._after is not None:
             query = query.where(key > self._after)
         found = query.subquery()
-        ends = sa.select(sa.func.min(found.c.k), sa.func.max(found.c.k), sa.func.count())
+        ordered = _ordered(found.c.k)
+        ends = sa.select(sa.func.min(ordered), sa.func.max(ordered), sa.func.count())
         with reading(self._engine, self._step.system) as connection:
             first, self._last, rows = connection.execute(ends).one()
         return (Rows(keys=(first, self._last)), rows) if rows else (None, 0)
 
     def _passed(self) -> None:
         self._after = self._last
+
+
+def _ordered(key: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """Return a key of which the server can tell the least: it has no least UUID, but their texts sort as they do."""
+    return sa.collate(sa.cast(key, sa.Text()), "C") if isinstance(key.type, sa.Uuid) else key
 
 
 class WindowWalk(SqlWalk):

@@ -1,0 +1,121 @@
+"""JSON paths of PostgreSQL documents as SQL: read, tested, removed. None of it can fail on any document.
+
+A path has three answers, as everything here: a value, nothing there, or something that cannot be read (the
+document or a step is no object, the value is of the wrong kind). The last is neither NULL nor NOT NULL.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
+
+from reticent.systems.structure import Folded
+
+Column = sa.ColumnElement[Any]
+Sql = sa.ColumnElement[bool]
+
+_UUID = "'^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$'"
+# A cast of 31 February fails the whole statement, so only what is a moment is ever cast.
+_DAY = (
+    r"(?!0000)([0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))"
+    r"|([0-9][0-9](0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)"
+)
+_CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,9})?)?(Z|[+-](0[0-9]|1[0-4])(:?[0-5][0-9])?)?"
+_MOMENT = f"'^{_DAY}([T ]{_CLOCK})?$'"
+
+
+def found(document: Column, steps: tuple[str, ...]) -> Column:
+    """Return what stands at a path, as JSON; NULL if nothing does."""
+    return document.op("#>", return_type=JSONB())(_steps(steps))
+
+
+def _steps(steps: tuple[str, ...]) -> Column:
+    # Names of the map, letters and digits only. A parameter would keep the server from using an index on them.
+    return sa.literal_column(f"'{{{','.join(steps)}}}'")
+
+
+def _kind(document: Column, steps: tuple[str, ...]) -> Column:
+    return sa.func.jsonb_typeof(found(document, steps) if steps else document)
+
+
+def value(document: Column, steps: tuple[str, ...], kind: str) -> Column:
+    """Return the value at a path as the map's ``kind`` of it; NULL if there is none or it cannot be read."""
+    text: Column = document.op("#>>", return_type=sa.Text())(_steps(steps))
+    if kind == "uuid":
+        return sa.case((text.op("~")(sa.literal_column(_UUID)), sa.cast(text, sa.Uuid(as_uuid=False))))
+    if kind == "timestamp":
+        moment = sa.cast(sa.cast(text, sa.DateTime(timezone=True)), sa.DateTime())
+        return sa.case((text.op("~")(sa.literal_column(_MOMENT)), moment))
+    json, target = _KINDS.get(kind, ("string", None))
+    return sa.case((_kind(document, steps) == json, text if target is None else sa.cast(text, target)))
+
+
+_KINDS: dict[str, tuple[str, Any]] = {
+    "boolean": ("boolean", sa.Boolean()),
+    "integer": ("number", sa.Numeric()),
+    "number": ("number", sa.Numeric()),
+    "object": ("object", None),
+    "array": ("array", None),
+}
+
+
+def absent(document: Column, steps: tuple[str, ...]) -> Sql:
+    """TRUE only where nothing stands at a path of a document that can be read so far."""
+    ways = [sa.func.coalesce(_kind(document, steps[:end]), "null") for end in range(1, len(steps))]
+    readable = [_kind(document, ()) == "object", *(way.in_(("null", "object")) for way in ways)]
+    nothing = sa.func.coalesce(_kind(document, steps), "null") == "null"
+    return sa.or_(document.is_(None), sa.and_(*readable, nothing))
+
+
+def elements(document: Column, array: tuple[str, ...], name: str) -> sa.TableValuedAlias:
+    """Return the elements of an array as rows (``value``, ``number``); none where there is no array."""
+    listed = sa.case((_kind(document, array) == "array", found(document, array)))
+    made = sa.func.jsonb_array_elements(listed).table_valued(sa.column("value", JSONB()), with_ordinality="number")
+    return made.render_derived(name=name)
+
+
+def unreadable(document: Column, array: tuple[str, ...]) -> Sql:
+    """TRUE only where something stands in the place of an array and is none."""
+    return sa.not_(sa.or_(absent(document, array), sa.func.coalesce(_kind(document, array) == "array", sa.false())))
+
+
+def removed(document: Column, steps: tuple[str, ...]) -> Column:
+    """Return the document without what stands at a path."""
+    return document.op("#-", return_type=JSONB())(_steps(steps))
+
+
+def replaced(document: Column, steps: tuple[str, ...], new: Column) -> Column:
+    """Return the document with another text at a path, where one stood."""
+    return sa.func.jsonb_set(
+        document, _steps(steps), sa.func.to_jsonb(sa.cast(new, sa.Text())), sa.false(), type_=JSONB()
+    )
+
+
+def moment_text(local: Column) -> Column:
+    """Return a local moment as the ISO text documents hold, in UTC."""
+    universal = sa.func.timezone("UTC", sa.cast(local, sa.DateTime(timezone=True)))
+    return sa.func.to_char(universal, 'YYYY-MM-DD"T"HH24:MI:SS.MS"+00:00"')
+
+
+def without(document: Column, array: tuple[str, ...], listed: sa.TableValuedAlias, gone: Sql) -> Column:
+    """Return the document without the elements for which ``gone`` is TRUE; the others keep their order."""
+    kept = sa.func.jsonb_agg(aggregate_order_by(listed.c.value, listed.c.number))
+    rest = kept.filter(sa.not_(sa.func.coalesce(gone, sa.false())))
+    left = sa.select(sa.func.coalesce(rest, sa.func.jsonb_build_array())).select_from(listed).scalar_subquery()
+    is_array = sa.func.coalesce(_kind(document, array) == "array", sa.false())
+    return sa.case((is_array, sa.func.jsonb_set(document, _steps(array), left, sa.false())), else_=document)
+
+
+def folded(document: Column, steps: tuple[str, ...], index: Folded) -> Column:
+    """Return the text at a path in the very words of an index on it, so that the server finds it there."""
+    text = document
+    for step in steps[:-1]:
+        text = text.op("->", return_type=JSONB())(sa.literal_column(f"'{step}'"))
+    text = text.op("->>", return_type=sa.Text())(sa.literal_column(f"'{steps[-1]}'"))
+    if index.unaccent is not None:
+        functions = getattr(sa.func, index.unaccent) if index.unaccent else sa.func
+        text = functions.f_unaccent(text, type_=sa.Text())
+    text = sa.func.lower(text)
+    return sa.func.left(text, sa.literal_column(str(index.cut))) if index.cut else text

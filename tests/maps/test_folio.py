@@ -1,0 +1,169 @@
+"""FOLIO: documents in a schema for every tenant and module, and copies of every loan in modules of their own."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.maps import rmb
+from tests.maps.acceptance import PATRONS, Case, promise, staged
+from tests.maps.planting import Person, Row
+from tests.servers import Server
+
+from reticent.systems.load import shipped
+
+TENANT = "diku"
+C, A, F, U, B, RM, IR = (
+    f"{TENANT}_mod_{module}."
+    for module in (
+        "circulation_storage",
+        "audit",
+        "feesfines",
+        "users",
+        "patron_blocks",
+        "requests_mediated",
+        "inn_reach",
+    )
+)
+NIL = uuid.UUID(int=0)
+RMB = [name for name, columns in shipped("folio", TENANT).known.items() if {"creation_date", "jsonb"} <= set(columns)]
+
+
+def numbered(first: int) -> Callable[[Person], uuid.UUID]:
+    """A UUID of the person's own that is none of theirs."""
+    return lambda person: uuid.UUID(int=first + (person.first // 1_000_000) * 100 + person.index)
+
+
+LOST, GONE, OTHER = numbered(78_500_000), numbered(78_600_000), numbered(78_700_000)
+EVENTS = [name for name in RMB if name.startswith(B) and name.endswith("_event")]
+CLOSED: Row = {
+    f"{C}loan.jsonb.status.name": "Closed",
+    f"{C}request.jsonb.status": "Closed - Filled",
+    f"{C}actual_cost_record.jsonb.status": "Billed",
+    f"{F}accounts.jsonb.status.name": "Closed",
+    f"{F}accounts.jsonb.remaining": 0,
+    f"{RM}mediated_request.mediated_request_status": "Closed",
+    f"{RM}batch_request.status": "Completed",
+    f"{RM}batch_request_split.status": "Completed",
+    f"{TENANT}_mod_dcb.transactions.status": "CLOSED",
+    f"{IR}inn_reach_transaction.state": 13,
+    f"{TENANT}_mod_tlr.ecs_tlr.primary_request_status": "Closed - Filled",
+}
+OPEN_LOAN: Row = {"jsonb.status.name": "Open", "jsonb.systemReturnDate": None, "jsonb.returnDate": None}
+PLAIN = """
+request_type_text request_level_text mediated_request_status_text fulfillment_preference_text id_text instance_hrid
+instance_title item_barcode mediated_request_step mediated_workflow pickup_service_point_name shelving_order status
+call_number call_number_prefix call_number_suffix full_call_number request_status primary_request_tenant_id
+secondary_request_tenant_id intermediate_request_tenant_id request_level request_type fulfillment_preference
+tracking_id central_server_code author title item_agency_code patron_agency_code item_id folio_item_barcode
+patron_home_library reading_room_name hold_id instance_author pickup_location item_title item_location_code
+material_type lending_library_code pickup_library_code service_point_id service_point_name patron_group role domain
+created_by created_by_username mediated_request_status updated_by_username tenant target_type method
+"""
+"""Columns that say what a thing is or where it stands, or which staff or program wrote a row; never a patron."""
+DOCUMENTED = """
+operation requestLevel requestType ecsRequestPhase fulfillmentPreference itemLocationCode instance.title
+item.barcode requester.patronGroup location status.name action itemStatus itemStatusPriorToCheckIn triggeringEvent lossType actionType
+fulfillment object source feeFineType feeFineOwner materialType paymentStatus.name typeAction
+originalCreatedAt paymentMethod barcode user.patronGroup items[].itemBarcode notificationsTo accrueTo
+metadata.createdByUsername metadata.updatedByUsername
+"""
+STAFFED = [f"{C}audit_loan", f"{C}request", f"{C}check_in", f"{C}print_events", f"{F}accounts", f"{F}feefineactions"]
+"""Tables in which the map follows who made and changed a record; loans that still name a patron name no staff
+here, because the copy that severing makes of them would."""
+
+
+def plain() -> Row:
+    """Say of every column and path that names nobody what it holds."""
+    names = {*PLAIN.split(), *(f"jsonb.{way}{name}" for name in DOCUMENTED.split() for way in ("", "loan."))}
+    said: dict[str, object] = {}
+    for table, columns in shipped("folio", TENANT).known.items():
+        said |= {f"{table}.{name}": "x" for name, types in columns.items() if name in names and types[0] != "uuid"}
+    return said
+
+
+def staff(person: Person) -> uuid.UUID:
+    """Another marked person, who made and changed this one's records."""
+    return Person(person.index % PATRONS + 1, person.mark, person.first).uuid
+
+
+def staffed(table: str) -> Row:
+    """Say who made a record: in its column, as text, and in its document."""
+    way = "jsonb.loan.metadata" if table.endswith("audit_loan") else "jsonb.metadata"
+    said: dict[str, object] = {"created_by": lambda person: str(staff(person))}
+    said |= {f"{way}.{name}ByUserId": staff for name in ("created", "updated")}
+    return said | {f"{way}.{name}ByUsername": lambda person: person.name for name in ("created", "updated")}
+
+
+def by_staff() -> Row:
+    """Say it of every table in which the map follows it."""
+    return {f"{table}.{name}": value for table in STAFFED for name, value in staffed(table).items()}
+
+
+FOLIO = Case(
+    "folio",
+    tenant=TENANT,
+    values={
+        **plain(),
+        **CLOSED,
+        **by_staff(),
+        f"{TENANT}_mod_dcb.transactions.id": lambda person: f"T{person.first + person.index + 500_000}",
+        f"{C}request.jsonb.item.barcode": "b",
+        f"{F}feefineactions.jsonb.source": lambda person: person.name,
+        f"{A}circulation_logs.jsonb.source": lambda person: person.name,
+        f"{C}loan.created_by": None,
+        f"{C}loan.jsonb.metadata.createdByUserId": None,
+        f"{C}loan.jsonb.metadata.updatedByUserId": None,
+        f"{C}loan.jsonb.metadata.createdByUsername": None,
+        f"{C}loan.jsonb.metadata.updatedByUsername": None,
+        f"{U}users.jsonb.barcode": lambda person: person.card,
+        f"{F}accounts.jsonb.title": lambda person: person.name,
+        f"{F}accounts.jsonb.barcode": lambda person: person.card,
+        f"{TENANT}_mod_notes.link.object_type": "user",
+        f"{TENANT}_mod_notes.link.object_id": "x",
+        f"{C}check_out_lock.user_id": lambda person: person.uuid,
+        f"{RM}fake_patron_link.fake_user_id": OTHER,
+    },
+    due={
+        "loans.unreturned": {"id": LOST, "jsonb.systemReturnDate": None},
+        "audit_loan.unreturned": {"jsonb.loan.id": LOST},
+        "audit_loan.deleted": {"jsonb.loan.id": GONE},
+        "loans.staff": {
+            "jsonb.userId": None,
+            "jsonb.proxyUserId": None,
+            "jsonb.actionComment": None,
+            **staffed(f"{C}loan"),
+        },
+        "patronpin": {"id": GONE},
+        "user_request_preference": {"jsonb.userId": GONE},
+        "patron_permission": {"user_id": GONE},
+    },
+    alive={
+        f"{U}users": ({},),
+        f"{C}loan": (OPEN_LOAN,),
+        f"{C}audit_loan": (dict.fromkeys(staffed(f"{C}audit_loan")),),
+        f"{C}request": ({"jsonb.status": "Open - Not yet filled"},),
+        f"{F}accounts": ({"jsonb.status.name": "Open"},),
+        f"{A}circulation_logs": ({"jsonb.source": None},),
+        **{name: ({},) for name in EVENTS},
+        f"{RM}mediated_request": ({"mediated_request_status": "Open"},),
+    },
+    stays={
+        f"{U}users": "the account is open",
+        f"{B}user_summary": "the account is open; its closed loans and fees are listed no more",
+    },
+    before=tuple(rmb.statements(TENANT, RMB)),
+    writes=frozenset({f"{C}audit_loan"}),
+    follows=frozenset(
+        {
+            f"{TENANT}_mod_notes.note_link",
+            f"{B}user_summary.jsonb._version",
+            f"{TENANT}_mod_inventory_storage.item.jsonb._version",
+        }
+    ),
+)
+
+
+def test_folio(tmp_path: Path, postgresql: Server, fresh_database: Callable[[Server], str]) -> None:
+    promise(staged(FOLIO, tmp_path, fresh_database(postgresql), postgresql))
