@@ -67,7 +67,7 @@ def test_a_preview_without_counsel_or_under_another_scope_is_refused(tmp_path: P
 def test_no_verb_of_a_store_takes_a_person(store: type) -> None:
     """What a store can be asked: series, cutoffs, measures, permits; an identifier has no way in."""
     allowed = {
-        *("self", "series", "cutoff", "needs", "measure", "replicas", "lag", "permit"),
+        *("self", "series", "cutoff", "needs", "measure", "replicas", "lag", "year", "permit"),
         *("url", "database", "open_permit", "site", "system", "loaded", "year"),
     }
     for name, verb in inspect.getmembers(store, inspect.isfunction):
