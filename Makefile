@@ -35,11 +35,11 @@ check: $(VENV)/ready ## style, types, floors of the house
 	$(BIN)/lint-imports
 
 unit: $(VENV)/ready ## the tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 soak: $(VENV)/ready ## hundreds of kills, millions of rows; takes an hour
 	tools/system_packages.sh
-	$(BIN)/python -m pytest -q -m soak
+	$(BIN)/python -m pytest -q -n 2 -m soak
 
 bench: $(VENV)/ready ## every benchmark, ours and the named peer in one run
 	tools/system_packages.sh
