@@ -126,7 +126,7 @@ def _system(opened: Opened, system: OpenSystem, report: CheckReport, progress: P
 
 def _cutoff(opened: Opened, system: str, series: SeriesFacts, now: datetime) -> datetime | str:
     """Return the cutoff the last run should have met; today's if there was none for too long."""
-    today = cutoff(opened.site, system, series.id, series.retention_key, now, recorded=False)
+    today = cutoff(opened.site, system, series, now, recorded=False)
     cutoff_met = opened.book.severed_until(f"{system}/{series.id}").cutoff
     if isinstance(today, str) or not cutoff_met:
         return today

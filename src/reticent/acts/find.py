@@ -141,7 +141,7 @@ def _survey(opened: Opened, system: OpenSystem, inventory: Inventory, progress: 
     now, here = system.now(), system.series()
     for number, series in enumerate(here):
         progress(f"{system.name}: {series.title}", number, len(here))
-        limit = cutoff(opened.site, system.name, series.id, series.retention_key, now, recorded=False)
+        limit = cutoff(opened.site, system.name, series, now, recorded=False)
         survey = system.survey(series.id, limit)
         inventory.found.append(Found(system.name, series, system.place(series.id), survey))
     progress(f"{system.name}: settings", len(here), len(here))

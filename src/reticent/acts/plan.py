@@ -81,7 +81,7 @@ class _SystemPlan:
 
     def _step(self, series: SeriesFacts) -> None:
         name = f"{self._system.name}/{series.id}"
-        limit = cutoff(self._site, self._system.name, series.id, series.retention_key, self._now, recorded=True)
+        limit = cutoff(self._site, self._system.name, series, self._now, recorded=True)
         survey = self._system.survey(series.id, limit)
         if survey.due == 0 and not survey.withheld:
             return

@@ -131,44 +131,23 @@ def item(name: str, path: Path = SHIPPED) -> ScheduleRow:
     )
 
 
-def earliest_sever(
-    record_class: RecordClass,
-    chosen_item: str,
-    purpose_end: date,
-    *,
-    trigger: date | None = None,
-    path: Path = SHIPPED,
-) -> date | None:
-    """Return the first day a tie may be severed under the custodian's chosen schedule item.
+def latest_start(chosen_item: str, record_class: RecordClass, today: date, path: Path = SHIPPED) -> date | None:
+    """Return the latest purpose end whose floor is over by ``today``: the schedule's cutoff for a plan.
 
-    ``trigger`` is the day the schedule's own clock started; it defaults to ``purpose_end`` where the
-    schedule starts there. None means no day can be given: the floor is unknown or permanent, or its
-    clock starts at something that was not handed in. Nothing may then be severed without a decision
-    signed by the custodian. Raises ConfigurationError for an item that is not there or that governs
-    another record class.
+    For every purpose end up to the answer the floor is over; for the day after it, it is not. None means
+    no day can be given: the floor is unknown or permanent, or its clock starts at something no map reads
+    (the end of a fiscal year, an audit). Raises ConfigurationError for an item that is not there or that
+    governs another record class.
     """
     if chosen_item == NONE_APPLIES:
-        return purpose_end
+        return today
     row = item(chosen_item, path)
     _governs(row, record_class, path)
     floor = row.known_floor
     if not isinstance(floor, Period):
-        return purpose_end if floor == "none" else None
-    start = purpose_end if row.clock == "purpose_end" and trigger is None else trigger
-    return None if start is None else max(purpose_end, floor.after(start))
-
-
-def latest_start(chosen_item: str, today: date, path: Path = SHIPPED) -> date | None:
-    """Return the latest clock start whose floor is over by ``today``: the schedule's cutoff for a plan.
-
-    None as in ``earliest_sever``. For every start up to the answer the floor is over; for the day
-    after it, it is not.
-    """
-    if chosen_item == NONE_APPLIES:
-        return today
-    floor = item(chosen_item, path).known_floor
-    if not isinstance(floor, Period):
         return today if floor == "none" else None
+    if row.clock == "other":
+        return None
     start = today - timedelta(days=floor.n * {"days": 1, "months": 28, "years": 365}[floor.unit])
     while floor.after(start) > today:
         start -= timedelta(days=1)
@@ -180,5 +159,5 @@ def _governs(row: ScheduleRow, record_class: RecordClass, path: Path) -> None:
         raise ConfigurationError(
             f"Schedule item {row.item!r} governs {row.record_class}, not {record_class}.",
             where=str(path),
-            do=f"Choose an item for {record_class}, or {NONE_APPLIES!r}.",
+            do=f"In [schedule] of reticent.toml name an item for {record_class}, or {NONE_APPLIES!r}.",
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
 from reticent.law import schedules
-from reticent.model import RecordClass
+from reticent.model import RecordClass, SeriesFacts
 from reticent.site import Site
 
 _DAYS: dict[str, int] = {
@@ -43,7 +43,10 @@ DEFAULTS = {key: timedelta(days=days) for key, days in _DAYS.items()}
 OTHER = "other: "
 """A schedule item Reticent has no data for; the custodian answers for its floor."""
 NO_ITEM = "no item of the records schedule is recorded ([schedule] in reticent.toml)"
-NO_FLOOR = "the recorded schedule item has no floor anybody has read"
+NO_FLOOR = (
+    "the recorded schedule item has no floor that can be counted from the purpose end: set the retention "
+    'your counsel gives and record the item as "other: ..."'
+)
 
 
 @dataclass(frozen=True)
@@ -72,19 +75,20 @@ def schedule_item(site: Site, system: str, series: str, key: str) -> str | None:
     return None
 
 
-def cutoff(site: Site, system: str, series: str, key: str, now: datetime, *, recorded: bool) -> datetime | str:
+def cutoff(site: Site, system: str, series: SeriesFacts, now: datetime, *, recorded: bool) -> datetime | str:
     """Return the moment before which purposes must have ended, or why there is none.
 
     By retention, but never above the floor of the records schedule. ``recorded``: without an item of
-    the schedule there is no cutoff (nothing is severed before the custodian has recorded one).
+    the schedule there is no cutoff (nothing is severed before the custodian has recorded one). Raises
+    ConfigurationError if the recorded item governs another record class.
     """
-    kept = retention(site, system, series, key)
+    kept = retention(site, system, series.id, series.retention_key)
     if kept.length is None:
         return kept.source
-    latest, item = now - kept.length, schedule_item(site, system, series, key)
+    latest, item = now - kept.length, schedule_item(site, system, series.id, series.retention_key)
     if item is None:
         return NO_ITEM if recorded else latest
     if item.startswith(OTHER):
         return latest
-    floor = schedules.latest_start(item, now.date())
+    floor = schedules.latest_start(item, series.record_class, now.date())
     return NO_FLOOR if floor is None else min(latest, datetime.combine(floor, time.max))
