@@ -119,11 +119,13 @@ def mariadb(*, general_log: bool = False, slow_log: bool = False, options: Seque
     )
     with _home(account) as home:
         data, general, slow = home / "data", home / "general.log", home / "slow.log"
-        install = [programs["mariadb-install-db"], "--no-defaults", f"--datadir={data}", "--skip-test-db"]
+        # A temporary folder of its own: a server that starts deletes what others left in a shared one.
+        own = [f"--datadir={data}", f"--tmpdir={home}"]
+        install = [programs["mariadb-install-db"], "--no-defaults", *own, "--skip-test-db"]
         _run([*install, "--auth-root-authentication-method=normal"], account, home)
         port = _free_port()
         command = [
-            programs["mariadbd"], "--no-defaults", f"--datadir={data}", f"--port={port}",
+            programs["mariadbd"], "--no-defaults", *own, f"--port={port}",
             "--bind-address=127.0.0.1", f"--socket={home}/s", f"--pid-file={home}/pid", "--skip-name-resolve",
             "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=64M", "--performance-schema=OFF",
             "--innodb-flush-log-at-trx-commit=2", "--key-buffer-size=1M", "--character-set-server=utf8mb4",
