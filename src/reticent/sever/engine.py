@@ -18,7 +18,7 @@ from reticent.errors import OutcomeUnknown, ReticentError, SystemBusy, SystemUnr
 from reticent.model import Chunk, Receipt, Step
 from reticent.ports import Clock, HoldBook, Severer, Walk
 
-SMALLEST, FIRST, LARGEST = 1, 500, 5_000
+SMALLEST, FIRST, LARGEST = 1, 500, 10_000
 LONGEST_SECONDS = 0.3
 """No transaction should be longer: a check-in that meets it waits this long."""
 AIM_SECONDS = 0.2
@@ -129,7 +129,7 @@ class Engine:
             if settled is None:
                 raise SystemBusy("The chunk was not committed.", do="It is tried again.") from None
             return settled
-        self._pace(clock_time.monotonic() - started)
+        self._pace(receipt.rows, clock_time.monotonic() - started)
         return receipt
 
     def _settle(self, chunk: Chunk) -> Receipt | None:
@@ -144,11 +144,12 @@ class Engine:
             do="Run `reticent sever` again when it is back: its receipt tells whether the chunk was severed.",
         )
 
-    def _pace(self, seconds: float) -> None:
-        if seconds > LONGEST_SECONDS:
-            self._size = max(SMALLEST, self._size // 2)
-        elif seconds < AIM_SECONDS:
-            self._size = min(LARGEST, self._size * 2)
+    def _pace(self, rows: int, seconds: float) -> None:
+        """Aim the next transaction at AIM_SECONDS, at most twice or half as large as the last one."""
+        if not rows:
+            return
+        aimed = rows * AIM_SECONDS / max(seconds, 0.001)
+        self._size = int(min(LARGEST, 2 * self._size, max(SMALLEST, self._size // 2, aimed)))
 
     def _give_way(self, attempt: int, busy: ReticentError) -> None:
         if attempt == RETRIES - 1:

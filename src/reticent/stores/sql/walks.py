@@ -79,7 +79,7 @@ class SeekWalk(SqlWalk):
         found = query.subquery()
         ordered = _ordered(found.c.k)
         ends = sa.select(sa.func.min(ordered), sa.func.max(ordered), sa.func.count())
-        with reading(self._engine, self._step.system) as connection:
+        with reading(self._engine, self._step.system, brief=True) as connection:
             first, self._last, rows = connection.execute(ends).one()
         return (Rows(keys=(first, self._last)), rows) if rows else (None, 0)
 
