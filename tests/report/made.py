@@ -76,7 +76,7 @@ def results(say: Say = plain, **changes: Any) -> Results:
             "breaks": [say("reports")],
             "not_planned": {say("ils/x"): say("refused")},
         },
-        run={"steps": run, "stopped": None, "notes": [say("a note")], "ledger": {}},
+        run={"steps": run, "gone": 10, "stopped": None, "notes": [say("a note")], "ledger": {}},
         after=inventory(say, after),
         check=check(say, [finding(say, "residue", 3)]),
         statistics=Statistics(

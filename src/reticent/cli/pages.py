@@ -21,7 +21,8 @@ def show_demo(demo: Demo) -> None:
     say(f"  plan    {demo.plan.total:,} ties to sever; {held:,} held back, each with a reason")
     if demo.run is not None and demo.after is not None and demo.check is not None:
         left = sum(found.survey.due for found in demo.after.found)
-        say(f"  sever   {demo.run.severed:,} ties severed; the statistics were counted first")
+        gone = f"; {demo.run.gone:,} more went with the same rows" if demo.run.gone else ""
+        say(f"  sever   {demo.run.severed:,} ties severed{gone}; the statistics were counted first")
         say(f"  find    {left:,} due now")
         asked, found_wrong = len(demo.check.checked), len(demo.check.findings)
         say(f"  check   {asked} questions asked again by other code; {found_wrong} findings")

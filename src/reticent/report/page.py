@@ -46,7 +46,7 @@ def render(results: Results) -> str:
         "tiles": tiles(results),
         "classes": rows,
         "bars": {when: classes.bars(rows, when) for when in ("before", "after")},
-        "elsewhere": _went_with_others(results),
+        "elsewhere": results.run["gone"] if results.run else 0,
         "tables": tables,
         "held": waiting.held_back(results),
         "open": waiting.staying_open(results),
@@ -100,12 +100,6 @@ def tiles(results: Results) -> list[Tile]:
         Tile("due now", left, "counted again afterwards"),
         Tile("held back", held, "with a reason; some wait for a decision"),
     ]
-
-
-def _went_with_others(results: Results) -> int:
-    """Return the planned ties that were no longer there when their own step came."""
-    steps = results.run["steps"] if results.run and not results.run["stopped"] else ()
-    return sum(max(0, step["planned"] - step["severed"] - step["still_due"]) for step in steps)
 
 
 def _conserved(results: Results) -> bool | None:

@@ -17,6 +17,11 @@ class SeveredStep:
     severed: int
     still_due: int
 
+    @property
+    def gone(self) -> int:
+        """Planned rows that stood no more when their turn came: deleted by an earlier step, or by somebody else."""
+        return max(0, self.planned - self.severed - self.still_due)
+
 
 @dataclass
 class RunResult:
@@ -36,6 +41,11 @@ class RunResult:
         return sum(step.severed for step in self.steps)
 
     @property
+    def gone(self) -> int:
+        """Planned ties that were gone when their turn came; not known of a run that ended early."""
+        return 0 if self.stopped or self.held else sum(step.gone for step in self.steps)
+
+    @property
     def exit_code(self) -> int:
         """0: the whole plan is done; 1: it ended early or rows are still due; 4: a hold stopped it."""
         if self.held:
@@ -48,6 +58,7 @@ class RunResult:
             "plan": self.plan,
             "run": self.run,
             "severed": self.severed,
+            "gone": self.gone,
             "steps": [asdict(step) for step in self.steps],
             "stopped": self.stopped or None,
             "notes": self.notes,
