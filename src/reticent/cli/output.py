@@ -198,13 +198,12 @@ def show_run(result: RunResult) -> None:
         say(note)
     if result.stopped:
         say(f"\nStopped: {result.stopped}. Nothing is half severed; a new plan goes on.", "bold")
-    gone = (
-        f" {result.gone:,} more were gone when their turn came: their rows went with an earlier step, or with somebody "
-        "else's."
-    )
+    say(f"\n{result.severed:,} ties severed.")
+    if result.gone:
+        say(f"{result.gone:,} more were gone when their turn came: their rows went with an earlier step, or otherwise.")
     say(
-        f"\n{result.severed:,} ties severed.{gone if result.gone else ''} Severed is not purged: logs, replicas and backups of the systems keep old "
-        f"values until they expire.\nLedger entry {result.ledger.get('index')}, {result.ledger.get('size')} entries, "
+        "Severed is not purged: logs, replicas and backups of the systems keep old values until they expire.\n"
+        f"Ledger entry {result.ledger.get('index')}, {result.ledger.get('size')} entries, "
         f"root {str(result.ledger.get('root'))[:16]}. Next: reticent check"
     )
 
