@@ -25,6 +25,7 @@ import pymysql
 from sqlalchemy import URL
 
 START_SECONDS = 60
+FOLDER = "/tmp"
 
 
 class ServersMissing(Exception):
@@ -179,7 +180,7 @@ def _running(server: Server) -> Iterator[Server]:
 @contextmanager
 def _home(account: str | None) -> Iterator[Path]:
     """A short path: a Unix socket's may not exceed 107 bytes."""
-    home = Path(tempfile.mkdtemp(prefix="rt-", dir="/tmp"))
+    home = Path(tempfile.mkdtemp(prefix="rt-", dir=FOLDER))
     if account:
         entry = pwd.getpwnam(account)
         os.chown(home, entry.pw_uid, entry.pw_gid)

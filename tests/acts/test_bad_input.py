@@ -14,16 +14,21 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests import servers
 from tests.acts import kit
 from tests.servers import Server
 
 from reticent.acts.opening import open_site
+from reticent.acts.sever import sever
+from reticent.errors import ReticentError
+from reticent.sever.plan import read_plan
 
 Fresh = Callable[[Server], str]
 
@@ -455,15 +460,28 @@ def _locked_by_another(lab: kit.Lab) -> Iterator[None]:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of a few hundred kilobytes."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)], capture_output=True)
+def small_disk(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A disk of a few megabytes, where a server's own account may write too."""
+    disk = Path(tempfile.mkdtemp(prefix="rt-", dir=servers.FOLDER))
+    size = f"size={getattr(request, 'param', 4)}m,mode=777"
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(disk)], capture_output=True)
     if mounted.returncode:
+        disk.rmdir()
         pytest.skip("a small disk cannot be mounted here")
     yield disk
     subprocess.run(["umount", "-l", str(disk)], check=True)
+    disk.rmdir()
+
+
+def _fill(disk: Path) -> Path:
+    """Take every byte that is left; return the file that does."""
+    filler = disk / "filler"
+    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+        for size in (1 << 20, 1024):
+            with contextlib.suppress(OSError):
+                while True:
+                    file.write(b"x" * size)
+    return filler
 
 
 def test_disk_full_in_the_state_folder(sqlite_lab: kit.Lab, small_disk: Path) -> None:
@@ -473,10 +491,7 @@ def test_disk_full_in_the_state_folder(sqlite_lab: kit.Lab, small_disk: Path) ->
     site.write_text(site.read_text().replace('path = "state"', f'path = "{small_disk}/state"'))
     before = lab.ask("SELECT COUNT(*) FROM search_history")
     lab.plan()
-    filler = small_disk / "filler"
-    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
-        while True:
-            file.write(b"x" * 1024)
+    filler = _fill(small_disk)
     _says(lab.sever(), 3, "disk", "run again")
     filler.unlink()
     done = lab.sever()
@@ -485,6 +500,52 @@ def test_disk_full_in_the_state_folder(sqlite_lab: kit.Lab, small_disk: Path) ->
     with contextlib.closing(sqlite3.connect(small_disk / "state" / "state.sqlite")) as state:
         tallied = state.execute("SELECT SUM(rows_counted) FROM tallies WHERE margin = ''").fetchone()[0]
     assert tallied + left == before
+
+
+@pytest.mark.parametrize("small_disk", [12], indirect=True)
+def test_disk_full_under_the_database_in_the_middle_of_a_run(sqlite_lab: kit.Lab, small_disk: Path) -> None:
+    lab = sqlite_lab
+    before = lab.ask("SELECT COUNT(*) FROM search_history")
+    lab.close()
+    shutil.move(lab.folder / "koha.db", small_disk / "koha.db")
+    lab = kit.Lab(lab.folder, f"sqlite:///{small_disk}/koha.db")
+    lab.write_site("search", "circulation")
+    plan = lab.plan()
+    filled: list[Path] = []
+
+    def progress(what: str, done: int, _: int) -> None:
+        if "Search history" in what and done and not filled:
+            filled.append(_fill(small_disk))
+
+    with pytest.raises(ReticentError) as full:
+        sever(open_site(lab.folder / "reticent.toml"), read_plan(plan, "plan"), progress)
+    assert (full.value.exit_code, full.value.what) == (3, "The database server has no disk space left.")
+    assert "Free space" in full.value.do
+    assert 0 < lab.tally() == before - lab.ask("SELECT COUNT(*) FROM search_history")
+    filled[0].unlink()
+    assert lab.sever().code == 0
+    assert lab.tally() == before
+    lab.close()
+
+
+@pytest.mark.parametrize("small_disk", [260], indirect=True)
+def test_disk_full_on_the_database_server(
+    sample: kit.Sample, small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servers, "FOLDER", str(small_disk))
+    with servers.mariadb(options=["--innodb-log-file-size=8M"]) as server:
+        server.execute("CREATE DATABASE koha")
+        lab = sample.mariadb(tmp_path, server.url(database="koha"))
+        lab.write_site("search")
+        before = lab.ask("SELECT COUNT(*) FROM search_history")
+        lab.plan()
+        filler = _fill(small_disk)
+        _says(lab.sever(), 3, "The database server has no disk space left", "Free space")
+        assert lab.ask("SELECT COUNT(*) FROM search_history") == before
+        filler.unlink()
+        assert lab.sever().code == 0
+        assert lab.tally() == before
+        lab.close()
 
 
 def test_disk_full_from_the_start(sqlite_lab: kit.Lab) -> None:

@@ -13,6 +13,7 @@ import pytest
 from tests.acts import kit
 
 from reticent.acts import opening
+from reticent.acts.check import check
 from reticent.acts.opening import Opened, open_site
 from reticent.acts.sever import sever
 from reticent.errors import NotPermitted
@@ -34,6 +35,16 @@ class Clock:
     def now(self) -> datetime:
         tomorrow = datetime.now(UTC).astimezone() + timedelta(days=1)
         return tomorrow.replace(hour=self._hour, minute=30).astimezone(UTC)
+
+
+class Later:
+    """So many hours from now."""
+
+    def __init__(self, hours: int) -> None:
+        self._hours = hours
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + timedelta(hours=self._hours)
 
 
 def _run(lab: kit.Lab, meanwhile: Callable[[Opened], object], at: str = "old_issues", clock: Any = None) -> RunResult:
@@ -309,6 +320,19 @@ def test_another_version_or_policy_disarms(
     assert _arm(site, officer("director")).code == 0
     monkeypatch.setattr("reticent.acts.plan.DEFAULTS", {"search": timedelta(days=1)})
     assert site.run("sever", "--armed").code == 4
+
+
+def test_no_run_for_48_hours_is_a_finding_where_something_is_armed(
+    site: kit.Lab, officer: Callable[[str], Path]
+) -> None:
+    def kinds(hours: int) -> list[str]:
+        return [finding.kind for finding in check(open_site(file, Later(hours)), lambda *_: None).findings]
+
+    file = site.folder / "reticent.toml"
+    assert "no run" not in kinds(0)
+    assert _arm(site, officer("director")).code == 0
+    assert "no run" not in kinds(47)
+    assert "no run" in kinds(49)
 
 
 def test_three_times_the_usual_count_disarms(site: kit.Lab, officer: Callable[[str], Path]) -> None:

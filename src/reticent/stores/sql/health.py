@@ -64,5 +64,5 @@ def _lag(connection: sa.Connection) -> int | None:
         seconds = connection.exec_driver_sql(query).scalar()
         return None if seconds is None else int(seconds)
     row = connection.exec_driver_sql("SHOW REPLICA STATUS").mappings().first()
-    seconds = row["Seconds_Behind_Master"] if row else None
+    seconds = row.get("Seconds_Behind_Master", row.get("Seconds_Behind_Source")) if row else None
     return None if seconds is None else int(seconds)
