@@ -177,7 +177,7 @@ def test_figures_of_the_page() -> None:
 def test_a_run_that_stopped_says_so_and_guesses_nothing() -> None:
     whole = results()
     assert whole.run
-    page = words(render(replace(whole, run={**whole.run, "stopped": "the stop file is there"})))
+    page = words(render(replace(whole, run={**whole.run, "stopped": "the stop file is there", "gone": 0})))
     assert "The run stopped early: the stop file is there" in page
     assert "already gone" not in page
 

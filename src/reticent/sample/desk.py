@@ -43,9 +43,9 @@ def _filled_hold(book: Book, rng: random.Random, t: Traced) -> None:
     if not book.over(loan.issued, LOGS_KEPT_DAYS):
         hold = {"reserve_id": number, "borrowernumber": loan.patron.number, "biblionumber": loan.item.biblio}
         dump = "$VAR1 = {\n" + "".join(f"  '{key}' => '{value}',\n" for key, value in hold.items()) + "};\n"
-        when = book.off_edge(waiting, 30)
+        when = book.off_edge(waiting, 0)
         book.add("action_logs", timestamp=when, user=loan.clerk, module="HOLDS", action="MODIFY",
-                 object=number, info=dump, interface="intranet", due=book.over(when, 30))  # fmt: skip
+                 object=number, info=dump, interface="intranet", due=book.over(when, 0))  # fmt: skip
 
 
 def _cancelled_hold(book: Book, rng: random.Random, t: Traced) -> None:
@@ -123,11 +123,11 @@ def _charge(book: Book, t: Traced, kind: str, amount: float, when: datetime, *, 
         book.plain("account_offsets", credit_id=debit + 1, debit_id=debit, type="APPLY", amount=-amount,
                    created_on=paid)  # fmt: skip
         if loan.number % 7 == 0:
-            when = book.off_edge(paid, 30)
+            when = book.off_edge(paid, 0)
             book.add("action_logs", timestamp=when, user=loan.clerk, module="FINES", action="CREATE",
                      object=loan.patron.number,
                      info=f"$VAR1 = {{ 'itemnumber' => {loan.item.number}, 'amount' => '{-amount}' }};",
-                     interface="intranet", due=book.over(when, 30))  # fmt: skip
+                     interface="intranet", due=book.over(when, 0))  # fmt: skip
             book.orphans["action_logs"] += loan.patron.left is not None
 
 

@@ -93,11 +93,11 @@ def _copies(book: Book, rng: random.Random, t: Traced, when: datetime, kind: str
     interface = "opac" if kind == "renew opac" else "intranet"
     _statistic(book, loan, when, word, interface)
     if not book.over(when, LOGS_KEPT_DAYS):
-        logged = book.off_edge(when, 30)
+        logged = book.off_edge(when, 0)
         book.add("action_logs", timestamp=logged,
                  user=loan.patron.number if interface == "opac" else loan.clerk, module="CIRCULATION",
                  action=_ACTIONS[word], object=loan.patron.number, info=str(loan.item.number),
-                 interface=interface, due=book.over(logged, 30))  # fmt: skip
+                 interface=interface, due=book.over(logged, 0))  # fmt: skip
         _orphan(book, "action_logs", loan)
         t.logged = t.logged or (word != "renew" and logged == when)
     if word == "renew":
@@ -136,11 +136,11 @@ def _job(book: Book, loan: Loan, when: datetime, word: str) -> None:
         "branch": loan.branch,
         "interface": "intranet",
     }
-    when = book.off_edge(when, 30)
+    when = book.off_edge(when, 0)
     book.add("background_jobs", status="finished", progress=1, size=1, borrowernumber=loan.clerk,
              type="pseudonymize_statistic", queue="default", data=json.dumps({"statistic": statistic}),
              context=json.dumps(context), enqueued_on=when, started_on=when, ended_on=when,
-             due=book.over(when, 30))  # fmt: skip
+             due=book.over(when, 0))  # fmt: skip
 
 
 def pseudonym(number: int) -> str:
