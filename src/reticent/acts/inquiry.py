@@ -18,13 +18,14 @@ from reticent.acts.gate import in_force, officers
 from reticent.acts.opening import Opened
 from reticent.acts.release import Task
 from reticent.errors import ConfigurationError, NotPermitted, ReticentError, UsageError
-from reticent.guard import sheets
+from reticent.guard import reporting, sheets
 from reticent.guard.alarms import Alarm, alarms
 from reticent.guard.case import Case, Taken
 from reticent.guard.inquiries import ANYONE, RULES, missing
 from reticent.guard.instruments import InstrumentSheet
+from reticent.guard.reporting import Transparency
 from reticent.guard.sheets import NotesSheet, Sheet
-from reticent.guard.words import FACTS, Instrument, PartyKind, RecordClass, Role, Standing, Step
+from reticent.guard.words import FACTS, Instrument, Level, PartyKind, RecordClass, Role, Standing, Step
 from reticent.keyring import officers as signatures
 from reticent.keyring.casefile import open_as, seal_to_any
 from reticent.policy.gate import Asker
@@ -144,6 +145,15 @@ def dispose(opened: Opened, name: str, offer: Offer, identity: str = "") -> Outc
                 papers.remove(opened, file)
         Casebook(opened).dispose(done.inquiry)
     return done
+
+
+def transparency(opened: Opened, year: int) -> Transparency:
+    """Return a year's report for the board, the public and the American Library Association: nothing sealed."""
+    cases = []
+    for inquiry in listed(opened):
+        first = inquiry.entries[0].taken
+        cases.append((first.at.year, Level(first.word("level")), inquiry.case))
+    return reporting.transparency(year, cases)
 
 
 # ---- one step ---------------------------------------------------------------------------------

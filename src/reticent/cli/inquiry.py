@@ -140,6 +140,33 @@ def due(identity: _IDENTITY = None) -> None:
     finish({"due": rows}, shown, int(any(row["overdue"] for row in rows)))
 
 
+@app.command()
+def report(
+    year: Annotated[int | None, typer.Option("--year", help="The year; this year if not given.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write an HTML page too.")] = None,
+) -> None:
+    """Report a year's inquiries for board, public and ALA: level, kind, outcome, in bands; nothing sealed."""
+    from reticent.acts.files import write_text
+    from reticent.acts.inquiry import transparency as act
+    from reticent.cli.output import say
+    from reticent.report.page import transparency_page
+
+    site = opened()
+    made = act(site, year or site.clock.now().year)
+    if out is not None:
+        write_text(out, transparency_page(made, site.site.library.name))
+
+    def shown() -> None:
+        say(f"Inquiries in {made.year}: {made.total}", "bold")
+        for figure in made.figures:
+            say(f"  {figure.level:<8} {figure.kind:<26} {figure.ending:<18} {figure.band}")
+        for code, band in made.departures:
+            say(f"  departure: {code}: {band}")
+        say(str(made.document()["says"]))
+
+    finish({**made.document(), "written": str(out) if out else None}, shown, 0)
+
+
 # ---- reading what was typed -------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from reticent import __version__
+from reticent.guard.reporting import NOTE, Transparency
 from reticent.policy.director import DirectorPage
 from reticent.policy.publish import Published
 from reticent.report import classes, figures, tables, verdict, waiting
@@ -65,6 +66,13 @@ def promises_page(page: DirectorPage, library: str) -> str:
     """Return the promises and "try to break it" as an HTML page of its own."""
     style = Markup((TEMPLATES / "page.css").read_text(encoding="utf-8"))  # noqa: S704 our own file
     return str(_environment().get_template("promises.html").render(page=page, library=library, style=style, nonce=""))
+
+
+def transparency_page(report: Transparency, library: str) -> str:
+    """Return a year's inquiries, in bands, as an HTML page of its own."""
+    style = Markup((TEMPLATES / "page.css").read_text(encoding="utf-8"))  # noqa: S704 our own file
+    page = _environment().get_template("transparency.html")
+    return str(page.render(report=report, library=library, note=NOTE, style=style))
 
 
 @cache

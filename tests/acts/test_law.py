@@ -1,0 +1,130 @@
+"""`reticent law`: a pack is relied on while the counsel who sits has signed this text within the year."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.acts import kit
+from tests.acts.desk import Desk, Signer
+
+from reticent.acts import law
+from reticent.acts.opening import SystemClock
+from reticent.errors import ConfigurationError, EvidenceBroken, NotPermitted, UsageError
+from reticent.guard.words import Instrument, LawAnswer, PartyKind, Standing
+from reticent.law import packs
+from reticent.model import RecordClass
+
+
+@pytest.fixture(scope="module")
+def signer(tmp_path_factory: pytest.TempPathFactory) -> Signer:
+    return Signer(tmp_path_factory.mktemp("officers"))
+
+
+@pytest.fixture
+def desk(tmp_path: Path, signer: Signer) -> Desk:
+    return Desk(tmp_path / "library", signer)
+
+
+def standing(desk: Desk) -> Standing:
+    return law.pack_of(desk.opened, "US-WI").standing
+
+
+def guardian(desk: Desk, age: int | None = 12) -> LawAnswer:
+    return law.answer(
+        desk.opened, PartyKind.RELATIVE, Instrument.GUARDIAN_REQUEST, [RecordClass.CIRCULATION], age
+    ).answer
+
+
+def test_only_counsels_signature_confirms_and_a_confirmed_duty_is_a_duty(desk: Desk) -> None:
+    assert standing(desk) is Standing.UNCONFIRMED
+    assert guardian(desk) is LawAnswer.NEEDS_COUNSEL
+    law.confirm(desk.opened, "US-WI", None)
+    text = (desk.folder / "state" / "law-US-WI.txt").read_bytes()
+    with pytest.raises(NotPermitted):
+        law.confirm(desk.opened, "US-WI", desk.signer("custodian", text))
+    with pytest.raises(EvidenceBroken):
+        law.confirm(desk.opened, "US-WI", desk.signer("counsel", text + b"more"))
+    assert standing(desk) is Standing.UNCONFIRMED
+    law.confirm(desk.opened, "US-WI", desk.signer("counsel", text))
+    assert standing(desk) is Standing.CONFIRMED
+    assert guardian(desk) is LawAnswer.MUST
+    assert guardian(desk, 17) is LawAnswer.MUST_NOT
+
+
+def test_a_confirmation_ends_with_the_year_the_text_and_the_counsel(desk: Desk) -> None:
+    desk.confirm_law()
+    assert standing(desk) is Standing.CONFIRMED
+    desk.write_site(counsel="successor")
+    assert standing(desk) is Standing.UNCONFIRMED
+    desk.write_site()
+    desk.clock.wait(days=400)
+    assert standing(desk) is Standing.EXPIRED
+    assert guardian(desk) is LawAnswer.NEEDS_COUNSEL
+    with pytest.raises(NotPermitted, match="past its review day"):
+        law.confirm(desk.opened, "US-WI", desk.signer("counsel", b"x"))
+
+
+@pytest.mark.parametrize("part", ["digest", "day", "signature"])
+def test_a_confirmation_changed_in_the_state_counts_for_nothing(desk: Desk, part: str) -> None:
+    desk.confirm_law()
+    path = desk.folder / "state" / "law" / "US-WI.json"
+    text = path.read_text()
+    change = {
+        "digest": (packs.pack("US-WI").digest, "0" * 64),
+        "day": ("2026-11-30", "2026-12-01"),
+        "signature": ("BEGIN", "BEGAN"),
+    }
+    path.write_text(text.replace(*change[part]))
+    assert standing(desk) is Standing.UNCONFIRMED
+
+
+def test_the_librarys_own_copy_is_compared_with_what_counsel_confirmed(desk: Desk) -> None:
+    desk.confirm_law()
+    assert law.diff(desk.opened, "US-WI") == []
+    own = desk.folder / "law"
+    own.mkdir()
+    text = (packs.SHIPPED / "US-WI.toml").read_text()
+    (own / "US-WI.toml").write_text(text.replace("age_below = 16", "age_below = 14"))
+    assert standing(desk) is Standing.UNCONFIRMED
+    lines = law.diff(desk.opened, "US-WI")
+    assert "-age_below = 16" in lines
+    assert "+age_below = 14" in lines
+    assert guardian(desk, 15) is LawAnswer.MUST_NOT
+
+
+def test_an_unknown_place_is_refused_with_the_known_ones(desk: Desk) -> None:
+    with pytest.raises(ConfigurationError, match="no pack for jurisdiction"):
+        law.pack_of(desk.opened, "US-XX")
+    nowhere = Desk(desk.folder.with_name("nowhere"), desk.signer, jurisdiction="")
+    with pytest.raises(UsageError, match="No jurisdiction is set"):
+        law.jurisdiction(nowhere.opened)
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in Instrument if kind not in (Instrument.OWN_REQUEST, Instrument.CONSENT)]
+)
+def test_a_pack_nobody_confirmed_never_permits(desk: Desk, kind: Instrument) -> None:
+    for party in (PartyKind.LAW_ENFORCEMENT, PartyKind.ATTORNEY, PartyKind.RELATIVE, PartyKind.OTHER):
+        said = law.answer(desk.opened, party, kind, [RecordClass.CIRCULATION], 12)
+        assert said.answer in (LawAnswer.MUST_NOT, LawAnswer.NEEDS_COUNSEL)
+        assert said.cite
+
+
+def test_the_command_line_shows_confirms_and_compares(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SystemClock, "now", lambda _: desk.clock.now())
+
+    def run(*words: str) -> kit.Done:
+        return kit.Lab.run(desk, *words)  # type: ignore[arg-type]
+
+    shown = run("law", "show", "US-DC")
+    assert shown.code == 0
+    assert "notice_within_working_days" in shown.out
+    assert "not legal advice" in shown.said
+    asked = run("--json", "law", "confirm").json
+    path = Path(asked["statement"])
+    path.with_suffix(".sig").write_bytes(desk.signer("counsel", path.read_bytes()))
+    done = run("--json", "law", "confirm", "--signature", str(path.with_suffix(".sig"))).json
+    assert done["standing"] == "confirmed"
+    assert run("law", "diff").code == 0
+    assert run("law", "show", "US-XX").code == 2
