@@ -190,6 +190,9 @@ PAGES: Mapping[str, Callable[[], str]] = {
         "vufind", "the schemas of VuFind 9.0, 10.0 and 11.0 to 12.0 for MariaDB and PostgreSQL"
     ),
     "folio.md": lambda: map_page("folio", "the schemas of FOLIO's modules as they stood in 2026"),
+    "ldp.md": lambda: map_page("ldp", "the source of LDP 1"),
+    "metadb.md": lambda: map_page("metadb", "Metadb's source, and FOLIO's schemas for the documents"),
+    "reshare.md": lambda: map_page("reshare", "the migrations of mod-rs up to 2.19"),
     "libki.md": lambda: map_page("libki", "the schemas of Libki r23.04 and r26.05"),
 }
 

@@ -247,6 +247,8 @@ class _Planted:
             return uuid.UUID(int=self.planting.key()) if column.key == "PRI" or not column.nullable else None
         if kind == "when" and column.path:
             return PAST.replace(" ", "T") + ".000+00:00"
+        if kind == "when" and "with time zone" in column.type:
+            return PAST + "+00:00"
         if kind == "when":
             return PAST[:10] if column.type.lower() == "date" else PAST
         if column.type == "boolean" and not column.nullable:

@@ -29,6 +29,7 @@ from reticent.acts.questions import (
     not_empty,
     one_of,
     system_name,
+    tenant_name,
 )
 from reticent.acts.sitefile import Answers, text, without_password
 from reticent.errors import ReticentError, UsageError
@@ -105,7 +106,7 @@ class _Init:
     @property
     def loaded(self) -> Map:
         """The map of the kind of system that was named."""
-        return shipped(self.answers.kind)
+        return shipped(self.answers.kind, self.answers.tenant)
 
     def _ask(self, key: str, question: str, default: str | None = "", check: Callable[[str], str] = anything) -> str:
         return self._asker.ask(Question(key, question, default, check))
@@ -126,6 +127,9 @@ class _Init:
         """Which system, and by which accounts."""
         a = self.answers
         a.kind = self._ask("kind", f"What kind of system is it ({', '.join(kinds())})", "koha", one_of(kinds()))
+        if self.loaded.tenant:
+            text = 'Its tenant: the name before "_mod_users" in its schemas'
+            a.tenant = self._ask("tenant", text, None, tenant_name)
         a.system = self._ask("name", "A short name for it", "ils", system_name)
         for right in ACCOUNTS:
             default = derived(a.accounts["find"], right) if right != "find" else None
@@ -147,7 +151,7 @@ class _Init:
 
     def _draft(self) -> Site:
         a = self.answers
-        system = {"kind": a.kind, "accounts": a.accounts, "decisions": a.decisions}
+        system = {"kind": a.kind, "tenant": a.tenant, "accounts": a.accounts, "decisions": a.decisions}
         return Site.model_validate(
             {
                 "library": {"name": a.library, "jurisdiction": a.jurisdiction, "branches": a.branches or "all"},

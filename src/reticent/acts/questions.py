@@ -90,6 +90,13 @@ def system_name(answer: str) -> str:
     return answer
 
 
+def tenant_name(answer: str) -> str:
+    """Return the name of a tenant. Raises ValueError."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", answer):
+        raise ValueError("a tenant's name has small letters, digits and _")
+    return answer
+
+
 def database_url(answer: str) -> str:
     """Check that a URL is one of a database; ``${NAME}`` stands for anything."""
     try:

@@ -19,6 +19,7 @@ class Answers:
     branches: tuple[str, ...] | str = ()
     system: str = "ils"
     kind: str = "koha"
+    tenant: str = ""
     accounts: dict[str, str] = field(default_factory=dict)
     """Right -> URL, its password as a ${NAME}, never as itself."""
     state: str = "state"
@@ -96,6 +97,8 @@ def _system(a: Answers, loaded: Map) -> Iterator[str]:
     yield ""
     yield f"[systems.{a.system}]"
     yield f"kind = {_string(a.kind)}"
+    if a.tenant:
+        yield f"tenant = {_string(a.tenant)}"
     yield ""
     yield "# Three accounts, each with only its own rights: `reticent init --grants " + a.system + "` prints them."
     yield "# Passwords come from the environment (${NAME}) or a file (${file:PATH}); none is written here."

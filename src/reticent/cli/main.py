@@ -76,6 +76,7 @@ def init(
     jurisdiction: Annotated[str, typer.Option("--jurisdiction", help="Its state, for example US-WI.")] = "",
     system: Annotated[str, typer.Option("--system", metavar="NAME=URL", help="A name, and its find account.")] = "",
     kind: Annotated[str, typer.Option("--kind", help="What kind of system it is.")] = "",
+    tenant: Annotated[str, typer.Option("--tenant", help="Whose schemas, where a system has tenants.")] = "",
     sever: Annotated[str, typer.Option("--sever", metavar="URL", help="Its sever account.")] = "",
     prove: Annotated[str, typer.Option("--prove", metavar="URL", help="Its prove account.")] = "",
     branches: Annotated[str, typer.Option("--branches", help="Your branches: codes with commas, or all.")] = "",
@@ -103,7 +104,7 @@ def init(
     name, _, url = system.partition("=")
     given = {"library": library, "jurisdiction": jurisdiction, "name": name, "find": url, "kind": kind, "sever": sever,
              "prove": prove, "branches": branches, "state": state, "keys": keys, "last-borrower": last_borrower,
-             "payment": payment, "registration": registration}  # fmt: skip
+             "payment": payment, "registration": registration, "tenant": tenant}  # fmt: skip
     items = asking.pairs("schedule", schedule or [])
     if items and "schedule" not in items:
         items["schedule"] = "each"

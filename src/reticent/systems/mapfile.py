@@ -98,7 +98,7 @@ class Action(Strict):
 
 
 _ACTION = re.compile(
-    r"^(null|sentinel|remove (?:path|element)|overwrite (?:\d+|'[^']*')|generalise (?:hour|day|month|year))"
+    r"^(null|sentinel|remove (?:path|element)|overwrite (?:random|\d+|'[^']*')|generalise (?:hour|day|month|year))"
     r"(?: if (.+))?$"
 )
 

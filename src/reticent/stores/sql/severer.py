@@ -226,6 +226,8 @@ class SqlSeverer:
         new: Any = sa.null()
         if action.disposition is Disposition.SENTINEL and self.database.sentinel is not None:
             new = sa.bindparam(None, self.database.sentinel, unique=True)
+        elif action.disposition is Disposition.OVERWRITE and action.argument == "random":
+            new = sa.cast(sa.func.gen_random_uuid(), sa.Text())
         elif action.disposition is Disposition.OVERWRITE:
             text = action.argument
             like = column.type if isinstance(column.type, sa.Uuid) else None
