@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -53,6 +54,20 @@ def test_the_whole_job_is_done(made: Demo) -> None:
         assert koha.execute("SELECT COUNT(*) FROM search_history").fetchone() == (0,)
 
 
+def test_the_logs_are_found_severed_and_what_is_wrong_with_them_is_said(made: Demo) -> None:
+    assert made.run
+    before = {(f.system, f.series.id): f.survey.due for f in made.before.found}
+    for log in (("proxy", "access"), ("proxy", "spu"), ("proxy", "audit"), ("opac", "access"), ("selfcheck", "sip2")):
+        assert before[log] > 50, log
+    assert {setting.name for setting in made.before.settings} >= {"AuditPurge", "Option LogUser", "Option LogSession"}
+    assert [place.name.rpartition("/")[2] for system, place in made.before.unmapped if system == "proxy"] == [
+        "use of databases.csv"
+    ]
+    assert sum("1 of" in note and "lines do not have" in note for note in made.run.notes) == 2, "the file and its copy"
+    passwords = [path for path in made.folder.rglob("access.log*") if b"password=" in path.read_bytes()]
+    assert not [path for path in passwords if re.search(rb"password=\d", path.read_bytes())]
+
+
 def test_the_page_shows_what_was_done(made: Demo) -> None:
     assert made.run
     page = made.page.read_text(encoding="utf-8")
@@ -65,16 +80,22 @@ def test_the_page_shows_what_was_done(made: Demo) -> None:
 
 
 def test_nothing_the_demo_wrote_names_a_patron(made: Demo) -> None:
-    """Card numbers, e-mails and user names of every patron, in every byte but the sample library's own."""
+    """Card numbers, e-mails and user names of every patron, in every byte but the sample library's own.
+
+    Its logs of the last week are within retention; everything older is severed.
+    """
     with sqlite3.connect(made.folder / "koha.sqlite") as koha:
         rows = koha.execute("SELECT cardnumber, email, userid FROM borrowers").fetchall()
     # "staff7" is no needle: the series tickets.staff stands in the state, and any byte may follow it.
     needles = {value.encode() for row in rows for value in row if value and len(value) > 7}
     assert len(needles) > 200
     written = [path for path in made.folder.rglob("*") if path.is_file() and path.name != "koha.sqlite"]
-    assert len(written) > 6
-    for path in written:
-        content = path.read_bytes()
+    week_ago = time.time() - 8.5 * 86_400
+    recent = {path for path in written if "proxy" in path.parts and path.stat().st_mtime > week_ago}
+    assert any(needle in path.read_bytes() for path in recent for needle in needles)
+    assert len(written) - len(recent) > 40
+    for path in set(written) - recent:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         assert [needle for needle in needles if needle in content] == [], path
 
 
@@ -161,6 +182,9 @@ def test_an_interrupted_demo_is_replaced(former: Path) -> None:
         ('keys = "keys"', 'keys = "/etc/reticent/keys"'),
         ("[systems.ils.accounts]", "[systems.ils.accounts"),
         ("[state]", "[stat]"),
+        ('config = "logs/proxy/config.txt"', 'config = "/srv/ezproxy/config.txt"'),
+        ('"logs/opac/access.log*"', '"/var/log/apache2/access.log*"'),
+        ('"logs/opac/access.log*"', '"logs/../../access.log*"'),
         ('kind = "declared"', 'kind = "koha"\naccounts = { find = "sqlite:///other.sqlite" }'),
         ("[systems.ils.accounts]", "accounts = 3\n[systems.ils.other]"),
     ],

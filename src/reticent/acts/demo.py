@@ -6,6 +6,7 @@ import json
 import shutil
 import sqlite3
 import tomllib
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
@@ -20,12 +21,12 @@ from reticent.acts.opening import Progress, open_site
 from reticent.errors import NotPermitted, SystemRefused, UsageError
 from reticent.report.page import render
 from reticent.report.verdict import Verdict, verdict
-from reticent.sample import library
+from reticent.sample import library, logs
 from reticent.sever.plan import Plan
 from reticent.sever.result import RunResult
 
 MARKER = "# reticent demo: "
-DATABASE, SITE, PLAN, PAGE = "koha.sqlite", "reticent.toml", "plan.json", "report.html"
+DATABASE, SITE, PLAN, PAGE, LOGS = "koha.sqlite", "reticent.toml", "plan.json", "report.html", "logs"
 _ACCOUNT = f"sqlite:///{DATABASE}"
 
 
@@ -133,15 +134,19 @@ def _only_the_sample(text: str) -> bool:
         site = tomllib.loads(text)
         state = site["state"]
         accounts = {url for system in site["systems"].values() for url in system.get("accounts", {}).values()}
-    except (tomllib.TOMLDecodeError, KeyError, AttributeError):
+        places = [
+            one for system in site["systems"].values() for one in (*system.get("paths", ()), system.get("config"))
+        ]
+        ours = all(place is None or (place.startswith(f"{LOGS}/") and ".." not in place) for place in places)
+    except (tomllib.TOMLDecodeError, KeyError, AttributeError, TypeError):
         return False
-    return accounts == {_ACCOUNT} and state == {"path": "state", "keys": "keys"}
+    return ours and accounts == {_ACCOUNT} and state == {"path": "state", "keys": "keys"}
 
 
 def _clear(folder: Path) -> None:
     for name in (DATABASE, f"{DATABASE}-journal", f"{DATABASE}-wal", f"{DATABASE}-shm", PLAN, PAGE):
         (folder / name).unlink(missing_ok=True)
-    for name in ("state", "keys"):
+    for name in ("state", "keys", LOGS):
         found = folder / name
         if found.is_symlink():
             found.unlink()
@@ -155,9 +160,17 @@ def _build(folder: Path, patrons: int, years: int, seed: int, today: date) -> No
     write_text(folder / SITE, site.replace("{today}", today.isoformat()))
     try:
         library.build(folder / DATABASE, patrons=patrons, years=years, seed=seed, today=today)
+        logs.write(folder / LOGS, _cards(folder / DATABASE), seed=seed, today=today)
     except (sqlite3.Error, OSError):
         raise SystemRefused(
             "The sample library could not be written.",
             where=str(folder),
             do="Check that the disk has room (about 40 MB for each thousand patrons), or ask for fewer patrons.",
         ) from None
+
+
+def _cards(database: Path) -> list[str]:
+    """Return the card numbers of the made-up readers who also use the proxy."""
+    with closing(sqlite3.connect(database)) as koha:
+        found = koha.execute("SELECT cardnumber FROM borrowers WHERE cardnumber IS NOT NULL ORDER BY borrowernumber")
+        return [str(card) for (card,) in found if str(card).isdigit()][:60]

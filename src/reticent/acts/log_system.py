@@ -154,6 +154,7 @@ class LogSystem:
         others = [name for name, system in self.site.systems.items() if system.kind in KINDS and name != self.name]
         globs = [path for name in others for source in sources(self.site, name).sources for path in source.paths]
         theirs = {path for pattern in globs for path in glob.glob(pattern)}
+        theirs |= {str(self.site.folder / system.config) for system in self.site.systems.values() if system.config}
         return [place for place in self.store.places() if not place.mapped and place.name not in theirs]
 
     def settings(self) -> Sequence[Setting]:
@@ -264,21 +265,21 @@ class LogSeverer:
         return self._store.settle(chunk)
 
     def collected(self) -> list[Receipt]:
-        """Return what was severed and not yet imported; a file's receipt is numbered by its digest."""
+        """Return what was severed and not yet imported."""
         found = []
         for made in self._store.receipts.all():
             if made.run == IMPORTED or not made.changed:
                 continue
-            if made.done or any(_carries(Path(path), made.after) for path in made.paths):
+            if made.done or _carries(Path(made.path), made.after):
                 self.notes += _withheld(made)
-                found.append(Receipt(made.run, made.step, _number(made.before), made.ties, made.tally))
+                found.append(Receipt(made.run, made.step, made.chunk, made.ties, made.tally))
         return found
 
     def forget(self, imported: list[Receipt]) -> None:
         """Keep of an imported receipt only that its file is severed."""
         numbers = {(receipt.run, receipt.chunk) for receipt in imported}
         for made in list(self._store.receipts.all()):
-            if (made.run, _number(made.before)) in numbers:
+            if (made.run, made.chunk) in numbers:
                 self._store.receipts.finish(replace(made, run=IMPORTED, tally={}, carry=None))
 
     def mark(self, state: str) -> int:
@@ -297,7 +298,7 @@ def _withheld(made: FileReceipt) -> Iterator[str]:
     if made.withheld:
         shown = "; ".join(f"byte {offset} {shape!r}" for offset, shape in made.shown[:3])
         what = f"{made.withheld} of {made.lines} lines do not have this log's format and were withheld"
-        yield f"{made.step}: {made.paths[-1]}: {what}: {shown}"
+        yield f"{made.step}: {made.path}: {what}: {shown}"
 
 
 def _alive(site: Site, name: str) -> frozenset[str]:
@@ -332,10 +333,6 @@ def series_of(site: Site, name: str, found: Discovered) -> Iterator[SeriesFacts]
     for source in found.sources:
         title = f"{_TITLES.get(system.kind, '')}{source.name} log"
         yield SeriesFacts(source.name, title, record_class, record_class.value, purpose, end)
-
-
-def _number(digest: str) -> int:
-    return int(digest[:7], 16)
 
 
 def _carries(path: Path, digest: str) -> bool:

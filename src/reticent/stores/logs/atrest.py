@@ -44,6 +44,7 @@ class FileJob:
     key: bytes | None = field(default=None, repr=False)
     tally_key: bytes = field(default=b"", repr=False)
     ties: int = 0
+    chunk: int = 0
     period: str = ""
     """The period whose key ``key`` is; empty for none."""
 
@@ -219,12 +220,12 @@ def _prove(job: FileJob, out: IO[bytes], kind: str, done: Treated, known: re.Pat
 
 
 def _receipt(job: FileJob, receipts: Receipts, ready: Ready, done: Treated) -> FileReceipt:
-    """Build the receipt; of a second file with the same content the counts are not taken again."""
-    earlier, previous = receipts.of(ready.before), receipts.last(job.step)
-    twin = receipts.twin(done.pumped.before, job.path)
-    tally, carry = (earlier.tally, earlier.carry) if twin and earlier and twin.before == earlier.before else ({}, None)
-    if done.tally is not None and twin is None and ready.after != ready.before:
-        if previous is not None and previous.carry is not None and previous.before != ready.before:
+    """Build the receipt. A second file with the same text, or a file that came back, is not counted again."""
+    earlier, previous = receipts.of(ready.before, job.path), receipts.last(job.step)
+    tally, carry = (earlier.tally, earlier.carry) if earlier and earlier.done else ({}, None)
+    counted = (earlier and earlier.done) or receipts.twin(done.pumped.before, job.path)
+    if done.tally is not None and not counted and ready.after != ready.before:
+        if previous is not None and previous.carry is not None:
             done.tally.follow(previous.carry)
         carry = done.tally.carry()
         tally = done.tally.margins()
@@ -238,11 +239,12 @@ def _receipt(job: FileJob, receipts: Receipts, ready: Ready, done: Treated) -> F
         done.outcome.withheld,
         tally,
         tuple(done.outcome.shown),
-        tuple(dict.fromkeys((*(earlier.paths if earlier else ()), job.path))),
+        job.path,
         carry,
         done.tally.newest if done.tally else 0.0,
         changed=ready.after != ready.before,
         ties=job.ties,
+        chunk=job.chunk,
         key=job.period if job.key is not None else "",
     )
 

@@ -1,11 +1,12 @@
 """Receipts of severed files: durable before the file changes its content, found again by digest.
 
-A folder of small JSON files, one a content; the counterpart of the receipt table that is written
+A folder of small JSON files, one a file and content; the counterpart of the receipt table that is written
 in a database's own transaction. No name, no value, no line of a log is in them.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -23,7 +24,7 @@ class FileReceipt:
 
     ``text`` is the SHA-256 of the text as it was, decompressed: a copy has the same. ``done`` False: the
     new content was ready and proved, the file may or may not carry it yet.
-    ``shown`` are offset and shape of the first withheld lines; ``paths`` every file that had this content.
+    ``shown`` are offset and shape of the first withheld lines; ``path`` is where the file was.
     """
 
     run: str
@@ -35,7 +36,7 @@ class FileReceipt:
     withheld: int
     tally: Margins = field(default_factory=dict)
     shown: tuple[tuple[int, str], ...] = ()
-    paths: tuple[str, ...] = ()
+    path: str = ""
     carry: Carry | None = None
     """What the next file of this log must know to count nothing twice: a tie while its key lives."""
     newest: float = 0.0
@@ -43,8 +44,18 @@ class FileReceipt:
     changed: bool = True
     ties: int = 0
     """Lines that named someone before."""
+    chunk: int = 0
     key: str = ""
     """The period of the key its pseudonyms were made with: while that exists, they are ties."""
+
+    @property
+    def id(self) -> str:
+        """Its name: the file's content as it was, and the file."""
+        return _id(self.before, self.path)
+
+
+def _id(digest: str, path: str) -> str:
+    return f"{digest}-{hashlib.sha256(path.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}"
 
 
 class Receipts:
@@ -64,9 +75,9 @@ class Receipts:
         self._write(done)
         return done
 
-    def of(self, digest: str) -> FileReceipt | None:
-        """Return the receipt of the file whose content was ``digest`` before it was severed."""
-        return self._read(self._folder / f"{digest}.json")
+    def of(self, digest: str, path: str) -> FileReceipt | None:
+        """Return the receipt of this file, whose content was ``digest`` before it was severed."""
+        return self._read(self._folder / f"{_id(digest, path)}.json")
 
     def made(self, digest: str) -> FileReceipt | None:
         """Return the receipt that made the content ``digest``: then the file is severed already."""
@@ -74,7 +85,7 @@ class Receipts:
 
     def twin(self, text: str, path: str) -> FileReceipt | None:
         """Return the receipt of another file that held the same text: a copy, counted once already."""
-        return next((one for one in self.all() if one.text == text and one.done and path not in one.paths), None)
+        return next((one for one in self.all() if one.text == text and one.done and path != one.path), None)
 
     def all(self) -> Iterator[FileReceipt]:
         """Return every receipt, done or not."""
@@ -94,11 +105,6 @@ class Receipts:
             if one.carry is not None and one.newest < older:
                 self._write(replace(one, carry=None))
 
-    def drop(self, receipt: FileReceipt) -> None:
-        """Forget a receipt that state has imported."""
-        (self._folder / f"{receipt.before}.json").unlink(missing_ok=True)
-        sync_folder(self._folder)
-
     @staticmethod
     def _read(path: Path) -> FileReceipt | None:
         try:
@@ -108,10 +114,10 @@ class Receipts:
         shown = tuple((int(offset), str(shape)) for offset, shape in raw["shown"])
         clicks = {int(link): seconds for link, seconds in (raw["carry"] or {}).get("clicks", {}).items()}
         carry = Carry(raw["carry"]["sessions"], clicks) if raw["carry"] else None
-        return FileReceipt(**{**raw, "shown": shown, "paths": tuple(raw["paths"]), "carry": carry})
+        return FileReceipt(**{**raw, "shown": shown, "carry": carry})
 
     def _write(self, receipt: FileReceipt) -> None:
-        path = self._folder / f"{receipt.before}.json"
+        path = self._folder / f"{receipt.id}.json"
         fresh = path.with_suffix(f".{os.getpid()}.new")
         with fresh.open("w", encoding="utf-8") as out:
             # vars, not asdict: a tally by title is large, and asdict would copy it

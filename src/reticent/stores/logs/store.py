@@ -285,7 +285,7 @@ class LogStore:
             check_format(job)
             return make_ready(job, treat_in_parts(self._workers))
         for one, ready in self._ahead:
-            if one == job:
+            if one.path == job.path:
                 if isinstance(ready, ReticentError):
                     raise ready
                 return ready
@@ -339,7 +339,7 @@ class Files:
                 self._ahead(self._batch)
             if not self._batch:
                 return None
-            job = self._batch.pop(0)
+            job = replace(self._batch.pop(0), chunk=self._number)
             self._chunk = Chunk(self._run, self._step, self._number, job, job.ties)
         return self._chunk
 
