@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from typer.main import get_command
 
 from reticent.cli import main
+from reticent.guard import inquiries as machine
+from reticent.guard import words
 from reticent.model import RecordClass
 from reticent.systems.load import shipped
 from reticent.systems.mapfile import Action, Map, Series
@@ -183,8 +186,71 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
+def inquiries() -> str:
+    """Return the page of the workflow: every state, every step with who, whence, whither, on what; every fact."""
+    lines = [
+        "# Inquiries: states, steps and facts",
+        "",
+        _BY_HAND.format(source="`guard/inquiries.py` and `guard/words.py`"),
+        "",
+        "A step is taken from one of its states, by one of its groups of officers (each a person of their own), on its",
+        "facts, and rests on a clause of the [policy map](../policy-map.md) and the statute of the place. How to:",
+        "[handle an inquiry](../how-to/handle-an-inquiry.md).",
+        "",
+        "## The rules",
+        "",
+        *_numbered(str(machine.__doc__)),
+        "",
+        "## Steps",
+        "",
+        "| step | what | from | to | by | clause | facts | and, if known | what it says when it is refused |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        *(_step(step, rule) for step, rule in machine.RULES.items()),
+        "",
+        "*Counsel's* steps may be taken by custodian and alternate together, with the fact `advice`: the digest of",
+        "counsel's signed advice.",
+        "",
+        "## Facts",
+        "",
+        "| fact | what | is |",
+        "| --- | --- | --- |",
+        *(f"| `{name}` | {_cell(what)} | {_cell(kind.words)} |" for name, (kind, what) in words.FACTS.items()),
+        "",
+        "## Other words",
+        "",
+        *(
+            _words(one)
+            for one in (words.State, words.Ending, words.Duty, words.Departure, words.HoldKind, words.Notice)
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _numbered(text: str) -> list[str]:
+    """Return the numbered rules of the machine's own description, one a line."""
+    listed = text[text.index("1. ") :].strip()
+    return [" ".join(rule.split()) for rule in re.split(r"\n(?=\d+\. )", listed)]
+
+
+def _step(step: words.Step, rule: machine.Rule) -> str:
+    past = [state for state in words.State if state not in ("idle", "contact", "closed", "disposed")]
+    sources = "any past triage, not closed" if set(past) == rule.sources else ", ".join(sorted(rule.sources))
+    who = " or ".join(" with ".join(sorted(group)) for group in rule.who)
+    if rule.who == machine.ANYONE:
+        who = "anyone"
+    only = " ".join(says for _, says in rule.needs)
+    facts, more = (", ".join(f"`{name}`" for name in names) for names in (rule.facts, rule.may))
+    cells = [f"`{step}`", rule.title, sources, rule.target or "stays", who, rule.clause, facts, more, only]
+    return "| " + " | ".join(map(_cell, cells)) + " |"
+
+
+def _words(kind: Any) -> str:
+    return f"- {kind.__doc__.splitlines()[0]} " + ", ".join(f"`{word}`" for word in kind)
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "commands.md": commands,
+    "inquiries.md": inquiries,
     "koha.md": lambda: map_page("koha", "the schemas of Koha 19.06 and of a 25.x"),
     "vufind.md": lambda: map_page(
         "vufind", "the schemas of VuFind 9.0, 10.0 and 11.0 to 12.0 for MariaDB and PostgreSQL"

@@ -184,6 +184,12 @@ CASES = [
         "disclosed"),
     Row("Vermont: a statute that only allows does not loosen the policy", "US-VT!", "record party=relative level=private; "
         "triage kind=guardian_request; open_guardian @custodian", "triaged", "The law forbids it"),
+    Row("Wisconsin: the camera's film of a crime is not refused at the desk", "US-WI!", "record classes=surveillance; "
+        "triage kind=informal_request; refer @custodian; refuse reason=no_paper @custodian", "referred",
+        "only counsel can say no"),
+    Row("Wisconsin: the camera's film of a crime is a duty", "US-WI!", "record classes=surveillance; "
+        "triage kind=informal_request; refer @custodian; send_to_counsel @custodian; find_exception +film @counsel; "
+        "approve_it", "approved"),
     # ---- consent and vendors
     Row("consent is withdrawn", "US-WI!", "consent; approve_it; withdraw_consent @custodian; finish @custodian; "
         "close @custodian", "closed"),

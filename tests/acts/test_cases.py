@@ -100,6 +100,7 @@ def sheets(card: str) -> Mapping[str, Mapping[str, object]]:
         "warrant": warrant,
         "gagged": warrant | {"gag": True},
         "scope": {"notes": "As the paper says.", "scope": scope},
+        "film": {"scope": scope | {"classes": ["surveillance"]}},
         "inventory": {
             "others_kept_unseen": True,
             "things": [

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from reticent.errors import NotPermitted
 from reticent.guard.case import FOUR, Case, Hold, Taken
-from reticent.guard.inquiries import RULES, advance, missing
+from reticent.guard.inquiries import RULES, advance
 from reticent.guard.words import Role, State, Step
 
 DAY = datetime(2026, 11, 23, 15, tzinfo=UTC)
@@ -77,6 +78,7 @@ FACTS: Mapping[Step, list[Facts]] = {
         _checklist(findings_shown=0, reason="court_found_in_substance"), _checklist(accept_breadth=True, provider=False),
         _checklist(court_order=False, provider=True), _checklist(law="MUST_NOT"),
     ],
+    Step.FIND_EXCEPTION: [{"scope": A, "law": "MUST", "standing": standing} for standing in ("confirmed", "expired")],
     Step.NOTIFY_DEFECT: [{"defects": ["no_judge"]}],
     Step.CURE: [{"defects": ["no_judge"]}],
     Step.CHALLENGE: [{"motion": "quash"}],
@@ -159,10 +161,11 @@ def reachable(first: Iterable[Case], steps: Iterable[Step], seen_as: Callable[[C
         visit = Visit(case, [], [])
         found.append(visit)
         for taken in attempts(case, steps):
-            if missing(case, taken):
+            try:
+                after = advance(case, taken)
+            except NotPermitted:
                 visit.refused.append(taken)
                 continue
-            after = advance(case, taken)
             visit.taken.append((taken, after))
             if (known := seen_as(after)) not in seen:
                 seen.add(known)
@@ -173,17 +176,20 @@ def reachable(first: Iterable[Case], steps: Iterable[Step], seen_as: Callable[[C
 LATE = (State.DISCLOSED, State.REFUSED, State.NIL_RETURN, State.AFTERWARDS, State.CLOSED, State.DISPOSED)
 
 
-def plain(case: Case) -> Case:
-    """The case without what no rule reads: departures and dates for alarms, and when all is over, the paper."""
-    case = replace(
-        case, departures=frozenset(), served=None, issued=None, returns=None, gag_review=None, gag_until=None
-    )
+UNREAD: Mapping[str, object] = {
+    "departures": frozenset(), "served": None, "issued": None, "returns": None, "gag_review": None, "gag_until": None,
+}  # fmt: skip
+"""What no rule reads: departures, and dates for alarms."""
+
+
+def plain(case: Case, **without: object) -> Case:
+    """The case without what no rule reads, and when all is over, without the paper."""
     if case.state not in LATE:
-        return case
+        return replace(case, **UNREAD, **without)  # type: ignore[arg-type]
     kept = {name: getattr(case, name) for name in ("state", "at", "sealed", "notice", "hold", "duties")}
-    return Case(**kept, produced_by=case.produced_by, countersign_by=case.countersign_by)
+    return Case(**kept | without, produced_by=case.produced_by, countersign_by=case.countersign_by)
 
 
 def without_hold(case: Case) -> Case:
     """The same without its hold, which only closing and the steps of a hold read (a test shows it)."""
-    return replace(plain(case), hold=Hold())
+    return plain(case, hold=Hold())

@@ -27,7 +27,7 @@ NO_COMPULSION: Need = (
 )
 NO_DEFECT: Need = (lambda case, _: not case.defects, "A defect is still open.")
 BASIS: Need = (
-    lambda case, _: bool(case.basis),
+    lambda case, _: case.basis in ("instrument", "consent", "statute"),
     (
         "There is no basis: no court's order with all four conditions attested, no consent of the patron, "
         "no cited statutory exception that was verified."

@@ -218,7 +218,7 @@ RULES: Mapping[Step, Rule] = MappingProxyType(
         ),
         Step.OPEN_OWN_ACCESS: Rule(
             "Take up a patron's request for their own record",
-            _from(State.TRIAGED),
+            _from(State.TRIAGED, State.REFERRED),
             State.SUBJECT_ACCESS,
             OFFICER,
             "R50",
@@ -387,6 +387,18 @@ RULES: Mapping[Step, Rule] = MappingProxyType(
                 ),
             ),
             effects.examine,
+        ),
+        Step.FIND_EXCEPTION: Rule(
+            "Counsel finds a statute that commands or allows it",
+            _from(State.COUNSEL_REVIEW),
+            None,
+            COUNSEL,
+            "R46",
+            ("scope", "law", "standing"),
+            needs=(need.NO_COMPULSION, (lambda _, taken: taken.word("law") != "MUST_NOT", "The law forbids it.")),
+            effect=lambda case, taken: replace(
+                effects.answered(case, taken), exception=True, scope=taken.word("scope")
+            ),
         ),
         Step.NOTIFY_DEFECT: Rule(
             "Send a defect notice",

@@ -226,6 +226,7 @@ class Step(StrEnum):
     REGISTER_INSTRUMENT = "register_instrument"
     SEND_TO_COUNSEL = "send_to_counsel"
     EXAMINE = "examine"
+    FIND_EXCEPTION = "find_exception"
     NOTIFY_DEFECT = "notify_defect"
     CURE = "cure"
     CHALLENGE = "challenge"
