@@ -156,6 +156,8 @@ class Inquiries(Strict):
     """Hours of the provisional hold a paper places at once; counsel's setting."""
     retention: Duration = timedelta(days=3 * 365)
     """How long a closed inquiry is kept before it may be disposed of."""
+    playbook_reviewed: date | None = None
+    """When counsel last went through the printed playbook and the list of whom to call."""
 
 
 class Site(Strict):

@@ -405,6 +405,19 @@ def test_every_paper_at_every_step_says_what_is_due(desk: Desk) -> None:
     assert name in {who for who, _ in acts.due(desk.opened)}
 
 
+@pytest.mark.parametrize(
+    ("reviewed", "says", "overdue"),
+    [("", "has not gone through", False), ("2025-11-01", "as every year", True), ("2026-06-01", "", False)],
+)
+def test_a_playbook_out_of_date_is_noticed(
+    tmp_path: Path, signer: Signer, reviewed: str, says: str, overdue: bool
+) -> None:
+    more = f"[inquiries]\nplaybook_reviewed = {reviewed}\n" if reviewed else ""
+    found = acts.due(Desk(tmp_path / "library", signer, more=more).opened)
+    assert [(who, alarm.overdue) for who, alarm in found] == ([("playbook", overdue)] if says else [])
+    assert all(says in alarm.says for _, alarm in found)
+
+
 # ---- the command line -------------------------------------------------------------------------
 
 

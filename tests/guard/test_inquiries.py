@@ -127,6 +127,15 @@ def test_an_open_defect_blocks_approval_and_a_forbidding_law_too(visits: list[Vi
             assert len(visit.case.approved) == 2
 
 
+def test_no_way_to_approval_passes_counsel_by(visits: list[Visit]) -> None:
+    approvals = [(visit.case, taken) for visit in visits for taken, after in visit.taken if taken.step is Step.APPROVE]
+    assert approvals
+    for case, taken in approvals:
+        without = replace(taken, by=walk.C | walk.ALT)
+        assert missing(case, without) == ["Neither counsel signs it, nor is counsel's signed advice named."]
+        assert not missing(case, replace(without, facts={**taken.facts, "advice": walk.A}))
+
+
 def test_paper_that_can_compel_is_never_refused_but_by_counsel(visits: list[Visit]) -> None:
     for visit in visits:
         for taken, after in visit.taken:

@@ -19,7 +19,7 @@ from reticent.acts.opening import Opened
 from reticent.acts.release import Task
 from reticent.errors import ConfigurationError, NotPermitted, ReticentError, UsageError
 from reticent.guard import reporting, sheets
-from reticent.guard.alarms import Alarm, alarms
+from reticent.guard.alarms import Alarm, alarms, playbook
 from reticent.guard.case import Case, Taken
 from reticent.guard.inquiries import ANYONE, RULES, missing
 from reticent.guard.instruments import InstrumentSheet
@@ -103,6 +103,8 @@ def due(opened: Opened, identity: str = "") -> list[tuple[str, Alarm]]:
     """Return what is due within two weeks or overdue, over the inquiries whoever asks may know of."""
     now = opened.clock.now()
     found = [(one.id, alarm) for one in listed(opened, identity) for alarm in alarms(one.case, now)]
+    reviewed = opened.site.inquiries.playbook_reviewed
+    found += [("playbook", alarm) for alarm in playbook(reviewed, now.astimezone(UTC).date())]
     return sorted(found, key=lambda pair: (pair[1].by is None, str(pair[1].by), pair[0], pair[1].says))
 
 

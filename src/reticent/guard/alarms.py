@@ -38,6 +38,20 @@ def alarms(case: Case, now: datetime) -> tuple[Alarm, ...]:
     return tuple(sorted(near, key=lambda one: (one.by or date.max, one.says)))
 
 
+def playbook(reviewed: date | None, today: date) -> tuple[Alarm, ...]:
+    """Return what is due on the printed playbook: counsel goes through it once a year."""
+    if reviewed is None:
+        return (Alarm(None, overdue=False, says="Counsel has not gone through the printed playbook yet."),)
+    by = reviewed + timedelta(days=365)
+    if by > today + SOON:
+        return ()
+    return (
+        Alarm(
+            by, overdue=by < today, says="Counsel goes through the printed playbook and whom to call, as every year."
+        ),
+    )
+
+
 def _all(case: Case, now: datetime) -> Iterator[tuple[date | None, str]]:
     if case.state in (State.CLOSED, State.DISPOSED):
         return
