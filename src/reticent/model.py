@@ -114,6 +114,10 @@ class Place:
     mapped: bool = True
     why: str = ""
     rows: int | None = None
+    strength: str = ""
+    """How sure it is that somebody stands there, where values were compared: certain, strong, likely."""
+    record_class: RecordClass | None = None
+    """The likely class of an unmapped place."""
 
 
 @dataclass(frozen=True)
@@ -207,6 +211,69 @@ class Scanned:
     places: tuple[str, ...]
     hits: Mapping[str, int]
     unread: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How much of what stands in one place is anybody's: blurred counts of distinct values of a sample.
+
+    ``path`` is where in a JSON column, "$.a.b". ``identifiers``: kind -> values that are somebody's;
+    ``numbers``: kind -> values that are somebody's short number, how many chance would give, and its deviation;
+    ``texts`` were read as free text, somebody's identifier or whole name stood in some; ``pairs``: rows' given
+    names and surnames that are one person's, told of the column with the surname.
+    """
+
+    table: str
+    column: str
+    distinct: int
+    path: str = ""
+    identifiers: Mapping[str, int] = field(default_factory=dict)
+    numbers: Mapping[str, tuple[int, float, float]] = field(default_factory=dict)
+    given: int = 0
+    family: int = 0
+    full: int = 0
+    pairs: int = 0
+    texts: int = 0
+    with_identifier: int = 0
+    with_name: int = 0
+
+    @property
+    def place(self) -> str:
+        """The column, and the path inside it."""
+        return f"{self.column}{self.path}"
+
+
+@dataclass(frozen=True)
+class Reversed:
+    """What an attack with the library's own identifiers did to one column of hashes: counts, no value.
+
+    About ``reversed`` of ``distinct`` values of a sample were undone; ``how`` says by what, ``one_setting`` that
+    every value was made with the same setting, ``left_out`` what was not tried to the end.
+    """
+
+    table: str
+    column: str
+    shape: str
+    distinct: int
+    reversed: int
+    how: tuple[str, ...] = ()
+    one_setting: bool = False
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What comparing a database with the rosters told. ``places`` were judged, ``few`` had too few values to be.
+
+    ``unread``: table -> why not; ``beginnings``: tables of which only the first rows could be sampled.
+    """
+
+    overlaps: tuple[Overlap, ...] = ()
+    reversed: tuple[Reversed, ...] = ()
+    places: int = 0
+    few: int = 0
+    unread: Mapping[str, str] = field(default_factory=dict)
+    beginnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

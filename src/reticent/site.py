@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Callable
 from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
@@ -111,6 +112,8 @@ class System(Strict):
     """False where the receipt table is not allowed: severing is then repeatable and tallies approximate."""
     decisions: dict[str, str] = {}
     replicas: tuple[str, ...] = ()
+    pseudonym_keys: tuple[str, ...] = ()
+    """Salts and keys the system makes its pseudonyms with, by ${ENV} or ${file:PATH}: tried by `find`."""
     map: Path | None = None
     tenant: str = Field(default="", pattern=r"^([a-z][a-z0-9_]*)?$")
     """Whose schemas are meant, of a kind of system that serves several libraries from one database (FOLIO)."""
@@ -192,6 +195,7 @@ class Site(Strict):
         for system in content["systems"].values():
             system.pop("accounts")
             system.pop("replicas")
+            system.pop("pseudonym_keys")
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def account(self, system: str, right: Literal["find", "sever", "prove", "roster"]) -> str:
@@ -205,22 +209,33 @@ class Site(Strict):
             )
         return _filled(url, f"{self.file} [systems.{system}.accounts] {right}", self.folder)
 
+    def pseudonym_keys(self, system: str) -> tuple[bytes, ...]:
+        """Return the salts and keys of a system's pseudonyms; never print them."""
+        where = f"{self.file} [systems.{system}] pseudonym_keys"
+        return tuple(_read_in(text, where, self.folder).encode() for text in self.systems[system].pseudonym_keys)
+
 
 def _filled(url: str, where: str, folder: Path) -> str:
+    filled = _read_in(url, where, folder, _quoted)
+    if filled.startswith("sqlite:///") and not filled.startswith("sqlite:////"):
+        return f"sqlite:///{(folder / filled[10:]).resolve()}"
+    return filled
+
+
+def _read_in(text: str, where: str, folder: Path, shown: Callable[[str], str] = str) -> str:
+    """Return text with each ``${NAME}`` and ``${file:PATH}`` read in."""
+
     def value(match: re.Match[str]) -> str:
         name = match[1]
         try:
-            text = (folder / name[5:]).read_text().strip() if name.startswith("file:") else os.environ[name]
+            found = (folder / name[5:]).read_text().strip() if name.startswith("file:") else os.environ[name]
         except (OSError, KeyError, UnicodeDecodeError):
             raise ConfigurationError(
                 f"${{{name}}} cannot be read.", where=where, do="Set the variable, or put the password into the file."
             ) from None
-        return _quoted(text)
+        return shown(found)
 
-    filled = re.sub(r"\$\{([^}]+)\}", value, url)
-    if filled.startswith("sqlite:///") and not filled.startswith("sqlite:////"):
-        return f"sqlite:///{(folder / filled[10:]).resolve()}"
-    return filled
+    return re.sub(r"\$\{([^}]+)\}", value, text)
 
 
 def _quoted(text: str) -> str:

@@ -22,6 +22,7 @@ from reticent.policy.gate import Asker
 from reticent.policy.permits import OPENS, Mint, Scope
 from reticent.stores.sql.discloser import SqlDiscloser
 from reticent.stores.sql.finder import SqlFinder
+from reticent.stores.sql.prober import SqlProber
 from reticent.systems.load import MAPS, load_map
 
 CUSTODIAN = Asker("s1", frozenset({"custodian"}))
@@ -63,12 +64,12 @@ def test_a_preview_without_counsel_or_under_another_scope_is_refused(tmp_path: P
     assert released.permits == ()
 
 
-@pytest.mark.parametrize("store", [SqlFinder, SqlDiscloser])
+@pytest.mark.parametrize("store", [SqlFinder, SqlDiscloser, SqlProber])
 def test_no_verb_of_a_store_takes_a_person(store: type) -> None:
     """What a store can be asked: series, cutoffs, measures, permits; an identifier has no way in."""
     allowed = {
-        *("self", "series", "cutoff", "needs", "measure", "replicas", "lag", "year", "permit"),
-        *("url", "database", "open_permit", "site", "system", "loaded", "year"),
+        *("self", "series", "cutoff", "needs", "measure", "replicas", "lag", "permit", "year"),
+        *("url", "database", "open_permit", "site", "system", "loaded", "disclosers", "keys", "permits"),
     }
     for name, verb in inspect.getmembers(store, inspect.isfunction):
         if not name.startswith("_") or name == "__init__":

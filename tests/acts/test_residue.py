@@ -71,7 +71,7 @@ def test_a_patron_in_a_free_text_is_a_finding_that_names_nobody(sqlite_lab: kit.
     assert card not in said
     assert email not in said
     kinds = [entry["kind"] for entry in entries(sqlite_lab)]
-    assert kinds.count("gate_permit") == 3, "every scan is an entry"
+    assert kinds.count("gate_permit") == 6, "every scan is an entry, and every probe"
     assert {entry.get("rule") for entry in entries(sqlite_lab) if entry["kind"] == "gate_permit"} == {
         "job-scans-roster"
     }

@@ -10,6 +10,7 @@ from typing import Any
 from reticent.acts.gate import proof
 from reticent.acts.log_keys import LogKeys
 from reticent.acts.opening import Opened, Progress, open_systems
+from reticent.acts.probe import with_probe
 from reticent.acts.residue import with_residue
 from reticent.acts.systems import OpenSystem, SqlSystem
 from reticent.errors import ReticentError
@@ -115,7 +116,7 @@ def _system(opened: Opened, system: OpenSystem, report: CheckReport, progress: P
         before = Before(totals, datetime.fromisoformat(recorded)) if recorded else None
         found = system.check(cutoffs, before, opened.book.tallies(system.name))
         if isinstance(system, SqlSystem):
-            found = with_residue(opened, system, found)
+            found = with_probe(opened, system, with_residue(opened, system, found))
     except ReticentError as error:
         _unreachable(report, system.name, error)
         return

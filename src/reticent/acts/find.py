@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from reticent.acts.opening import Opened, Progress, open_systems
-from reticent.acts.systems import OpenSystem
+from reticent.acts.probe import probe, remedy, unmapped, why_weak
+from reticent.acts.systems import OpenSystem, SqlSystem
 from reticent.errors import ReticentError
 from reticent.ledger.entries import Kind
 from reticent.model import NotLookedAt, Place, RecordClass, SeriesFacts, Setting, Survey
@@ -26,6 +27,18 @@ class Found:
     survey: Survey
 
 
+@dataclass(frozen=True)
+class Undone:
+    """A column of hashes that was undone with the library's own identifiers; counts, no value."""
+
+    system: str
+    place: str
+    reversed: int
+    of: int
+    why: str
+    advice: str
+
+
 @dataclass
 class Inventory:
     """Everything `find` found. ``unreachable``: systems that could not be opened, with the error."""
@@ -35,6 +48,7 @@ class Inventory:
     found: list[Found] = field(default_factory=list)
     settings: list[Setting] = field(default_factory=list)
     unmapped: list[tuple[str, Place]] = field(default_factory=list)
+    undone: list[Undone] = field(default_factory=list)
     refused: list[tuple[str, str, str]] = field(default_factory=list)
     not_looked_at: list[NotLookedAt] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)
@@ -51,7 +65,7 @@ class Inventory:
         if self.unreachable:
             return 3
         due = any(found.survey.due for found in self.found)
-        return int(due or bool(self.unmapped or self.refused or self.weak))
+        return int(due or bool(self.unmapped or self.refused or self.weak or self.undone))
 
     def document(self) -> dict[str, Any]:
         """Return the inventory as JSON content."""
@@ -62,7 +76,11 @@ class Inventory:
             "settings": [asdict(setting) for setting in self.settings],
             "unmapped": [_unmapped(system, place) for system, place in self.unmapped],
             "weak_pseudonyms": [
-                {"system": w.system, "place": w.place, "rows": w.survey.ties, "why": w.series.weak} for w in self.weak
+                *(
+                    {"system": w.system, "place": w.place, "rows": w.survey.ties, "why": w.series.weak}
+                    for w in self.weak
+                ),
+                *(asdict(undone) for undone in self.undone),
             ],
             "refused": [{"system": s, "series": series, "why": why} for s, series, why in self.refused],
             "notes": [{"system": system, "note": note} for system, note in self.notes],
@@ -71,7 +89,10 @@ class Inventory:
 
 
 def _unmapped(system: str, place: Place) -> Mapping[str, Any]:
-    return {"system": system, "place": place.name, "columns": list(place.columns), "why": place.why}
+    told = {"system": system, "place": place.name, "columns": list(place.columns), "why": place.why}
+    if place.record_class is not None:
+        told |= {"strength": place.strength, "record_class": place.record_class.value}
+    return told
 
 
 def _series(found: Found) -> dict[str, Any]:
@@ -146,7 +167,22 @@ def _survey(opened: Opened, system: OpenSystem, inventory: Inventory, progress: 
         inventory.found.append(Found(system.name, series, system.place(series.id), survey))
     progress(f"{system.name}: settings", len(here), len(here))
     inventory.settings += system.settings()
-    inventory.unmapped += [(system.name, place) for place in system.unmapped()]
+    if isinstance(system, SqlSystem):
+        progress(f"{system.name}: places no map knows", 0, 0)
+        _probe(opened, system, inventory)
+    else:
+        inventory.unmapped += [(system.name, place) for place in system.unmapped()]
     inventory.refused += [(system.name, name, why) for name, why in system.refused.items()]
     inventory.notes += [(system.name, note) for note in system.notes]
     inventory.not_looked_at += system.not_looked_at()
+
+
+def _probe(opened: Opened, system: SqlSystem, inventory: Inventory) -> None:
+    found = probe(opened, system)
+    inventory.unmapped += [(system.name, place) for place in unmapped(system, found)]
+    inventory.undone += [
+        Undone(system.name, f"{w.table}({w.column})", w.reversed, w.distinct, why_weak(w), remedy(system, w))
+        for w in found.weak
+    ]
+    inventory.notes += [(system.name, note) for note in found.notes]
+    inventory.not_looked_at += found.not_looked_at

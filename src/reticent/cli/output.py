@@ -138,7 +138,9 @@ def show_inventory(inventory: Inventory) -> None:
         "Settings that create or show ties", [f"{s.name} = {s.value}: {s.why} {s.advice}" for s in inventory.settings]
     )
     _list("Places no map knows", [f"{system}: {p.name}: {p.why}" for system, p in inventory.unmapped])
-    _list("Pseudonyms that can be undone", [f"{w.system}: {w.place}: {w.series.weak}" for w in inventory.weak])
+    weak = [f"{w.system}: {w.place}: {w.series.weak}" for w in inventory.weak]
+    weak += [f"{u.system}: {u.place}: {u.why}. {u.advice}" for u in inventory.undone]
+    _list("Pseudonyms that can be undone", weak)
     _list("Series not touched", [f"{system}: {series}: {why}" for system, series, why in inventory.refused])
     _list("Notes", [f"{system}: {note}" for system, note in inventory.notes])
     _list("Not looked at", [f"{n.system}: {n.place}: {n.why}" for n in inventory.not_looked_at])

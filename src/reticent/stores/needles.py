@@ -46,37 +46,38 @@ class Needles:
         text = bytes(value).decode("utf-8", "replace") if isinstance(value, bytes | memoryview) else str(value)
         if len(text) < SHORTEST:
             return False
-        text = _fold(text)
+        text = fold(text)
         found = self._search.find_matches_as_indexes(text, overlapping=True)
-        return any(_alone(text, start, end) for _, start, end in found)
+        return any(alone(text, start, end) for _, start, end in found)
 
 
 def _needles(person: Mapping[str, str], roster: Roster) -> Iterator[str]:
     for field in (*roster.issued, *roster.personal, roster.number):
-        value = _fold(person.get(field, "")).strip()
-        if _telling(value):
+        value = fold(person.get(field, "")).strip()
+        if telling(value):
             yield value
             if "@" in value:
                 yield value.replace("@", "%40")
-    parts = [_fold(person.get(field, "")).strip() for field in roster.name]
+    parts = [fold(person.get(field, "")).strip() for field in roster.name]
     if len(parts) > 1 and all(len(part) > 1 for part in parts):
         yield " ".join(parts)
         yield " ".join([parts[-1], *parts[:-1]])
 
 
-def _telling(value: str) -> bool:
+def telling(value: str) -> bool:
     """Whether an identifier can be looked for: what is short, a plain word or a round number stands anywhere."""
     if len(value) < SHORTEST or _ROUND.fullmatch(value):
         return False
     return len(value) >= _WORD or not value.isalpha()
 
 
-def _fold(text: str) -> str:
+def fold(text: str) -> str:
     """Return text without case, with one space for every gap and for the comma of "Surname, First name"."""
     # Half a surrogate pair, which no database keeps but JSON may bring, is no text to the searcher.
     plain = text if text.isascii() else unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode())
     return _GAPS.sub(" ", plain.casefold())
 
 
-def _alone(text: str, start: int, end: int) -> bool:
+def alone(text: str, start: int, end: int) -> bool:
+    """Whether what stands at ``text[start:end]`` is a word of its own."""
     return not (text[start - 1 : start].isalnum() if start else False) and not text[end : end + 1].isalnum()

@@ -20,15 +20,20 @@ from reticent.tomlfile import TomlFile, check, load
 MAPS = Path(str(resources.files("reticent.systems")))
 
 
+UNMAPPED = "unmapped"
+"""The kind of a database no map knows; its map is empty."""
+
+
 def kinds() -> list[str]:
     """Return the kinds of system Reticent ships a map for."""
-    return sorted(path.stem for path in MAPS.glob("*.toml") if "kind = " in path.read_text(encoding="utf-8"))
+    found = sorted(path.stem for path in MAPS.glob("*.toml") if "kind = " in path.read_text(encoding="utf-8"))
+    return [kind for kind in found if kind != UNMAPPED]
 
 
 def shipped(kind: str, tenant: str = "") -> Map:
     """Load the shipped map of a kind of system. Raises ConfigurationError if there is none."""
     path = MAPS / f"{kind}.toml"
-    if kind not in kinds():
+    if kind not in (*kinds(), UNMAPPED):
         raise ConfigurationError(f'No map for "{kind}".', do=f"Reticent has maps for: {', '.join(kinds())}.")
     return load_map(path, tenant)
 
@@ -139,7 +144,7 @@ class _Checker:
         )
 
     def head(self) -> None:
-        if not self._map.requires:
+        if self._map.tables and not self._map.requires:
             self.fail("it requires no column, so every database would be one", "requires")
         for need in self._map.requires:
             self._column(need, "requires")

@@ -383,8 +383,11 @@ class Map(Strict):
 
     @property
     def qualified(self) -> bool:
-        """Whether its tables are named ``schema.table``: it is about every schema of its database."""
-        return any("." in name for name in self.tables)
+        """Whether its tables are named ``schema.table``: it is about every schema of its database.
+
+        So is a map that names no table.
+        """
+        return not self.tables or any("." in name for name in self.tables)
 
     digest: str = ""
     tenant: str = ""

@@ -1,0 +1,150 @@
+"""From a sample of one column to counts: how much of it is anybody's. JSON is judged path by path.
+
+Values come in, counts go out. A place with fewer than ``LEAST`` distinct values is not judged.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+from typing import Any
+
+from reticent.model import Overlap
+from reticent.stores.crowd import Crowd, blurred
+from reticent.stores.needles import LEAST, fold
+
+TEXTS = 500
+"""Texts of one place that are searched for everybody."""
+_DEEPEST = 8
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,40}")
+_FREE = re.compile(r"[^\w.@+-]")
+
+
+def text(value: object) -> str:
+    """Return a value as text, "" if there is none; bytes as UTF-8, whole decimals as whole numbers."""
+    if isinstance(value, str):
+        return value
+    if value is None or isinstance(value, bool | float):
+        return ""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value).decode("utf-8", "replace")
+    if isinstance(value, Decimal):
+        return str(int(value)) if value == value.to_integral_value() else ""
+    return str(value)
+
+
+def examined(crowd: Crowd, table: str, column: str, values: Sequence[Any]) -> Iterator[Overlap | None]:
+    """Yield an Overlap for the column, or for each JSON path in it; None for one with too few distinct values."""
+    texts = {found for value in _distinct(values) if (found := text(value))}
+    documents = _documents(texts)
+    if documents:
+        for path, inside in _paths(documents, crowd).items():
+            yield _overlap(crowd, table, column, inside, path)
+    else:
+        yield _overlap(crowd, table, column, texts)
+
+
+def _distinct(values: Sequence[Any]) -> set[Any]:
+    try:
+        return set(values)
+    except TypeError:  # a driver may give JSON already read, and arrays
+        return {json.dumps(value, default=str) if isinstance(value, dict | list) else value for value in values}
+
+
+def _overlap(crowd: Crowd, table: str, column: str, texts: set[str], path: str = "") -> Overlap | None:
+    if len(texts) < LEAST:
+        return None
+    values = {found for each in texts if (found := fold(each).strip())}
+    if (of := len(values)) < LEAST:
+        return None
+    numbers = {int(value) for value in values if value.isascii() and value.isdigit() and len(value) < LEAST}
+    by_chance = crowd.numbers(numbers) if 2 * len(numbers) >= of else {}
+    given, family, full = crowd.names(values)
+    met = _standing(crowd, values)
+    return Overlap(
+        table,
+        column,
+        of,
+        path,
+        {kind: blurred(count, of) for kind, count in crowd.matched(values).items()},
+        {kind: (blurred(n, of), expected, variance**0.5) for kind, (n, expected, variance) in by_chance.items()},
+        given=blurred(given, of),
+        family=blurred(family, of),
+        full=blurred(full, of),
+        texts=met[0],
+        with_identifier=blurred(met[1], met[0]),
+        with_name=blurred(met[2], met[0]),
+    )
+
+
+def _standing(crowd: Crowd, values: set[str]) -> tuple[int, int, int]:
+    """Return how many texts were searched, and in how many an identifier and a whole name stood."""
+    free = [value for value in values if _FREE.search(value)][:TEXTS]
+    if len(free) < LEAST:
+        return 0, 0, 0
+    met = [crowd.standing_in(value) for value in free]
+    return len(free), sum(identifier for identifier, _ in met), sum(name for _, name in met)
+
+
+def pairs(crowd: Crowd, given: Sequence[Any], family: Sequence[Any]) -> int:
+    """Count, blurred, the distinct rows whose two columns are one person's given name and surname."""
+    # A nearly empty column was sampled further than its neighbours; their rows are the same up to there.
+    rows = {f"{text(first)} {text(last)}" for first, last in zip(given, family, strict=False) if first and last}
+    whole = {fold(row).strip() for row in rows}
+    return blurred(crowd.names(whole)[2], len(whole)) if len(whole) >= LEAST else 0
+
+
+def _documents(texts: set[str]) -> list[Any]:
+    """Return the JSON objects and arrays of a column; none unless nearly every value is one."""
+    looks = [each for each in texts if each.lstrip()[:1] in ("{", "[")]
+    if len(looks) * 10 < len(texts) * 9 or not looks:
+        return []
+    found = []
+    for each in looks:
+        try:
+            found.append(json.loads(each))
+        except (ValueError, RecursionError):
+            continue
+    return found if len(found) * 10 >= len(texts) * 9 else []
+
+
+def _paths(documents: list[Any], crowd: Crowd) -> dict[str, set[str]]:
+    """Return path -> distinct texts. A key that few documents have, or that is somebody's, is itself a value."""
+    seen = Counter(key for document in documents for key in set(_keys(document, 0)))
+    common = {key for key, count in seen.items() if count >= LEAST and _KEY.fullmatch(key)}
+    common -= {key for key in common if any(crowd.matched({fold(key)}).values())}
+    found: dict[str, set[str]] = defaultdict(set)
+    for document in documents:
+        for path, value in _leaves(document, "$", common.__contains__, 0):
+            found[path].add(value)
+    return found
+
+
+def _keys(value: object, depth: int) -> Iterator[str]:
+    if depth > _DEEPEST:
+        return
+    if isinstance(value, dict):
+        yield from value
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from _keys(inner, depth + 1)
+
+
+def _leaves(value: object, path: str, named: Callable[[str], bool], depth: int) -> Iterator[tuple[str, str]]:
+    if depth > _DEEPEST:
+        # Deeper than anybody names fields: read as the text it is.
+        yield path, json.dumps(value)
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            if not named(key):
+                yield f"{path}.*", key
+            yield from _leaves(inner, f"{path}.{key if named(key) else '*'}", named, depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _leaves(inner, f"{path}[]", named, depth + 1)
+    elif found := text(value):
+        yield path, found

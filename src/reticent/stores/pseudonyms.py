@@ -1,0 +1,289 @@
+"""Attacks a column of hashes or tokens with the library's own identifiers: can anybody undo them?
+
+A hash of a card number is undone by hashing every card number. What is tried: the usual digests of every
+identifier as it is, in capitals, in small letters, with zeros before it; the same with a salt or key that is at
+hand; with a number up to a million behind it; bcrypt where every value has the same setting. Values
+come in, counts go out; the time is bounded, and what was not tried to the end is said.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice, takewhile
+
+import bcrypt
+
+from reticent.model import Reversed
+from reticent.stores.crowd import Crowd, blurred
+from reticent.stores.needles import LEAST
+from reticent.stores.overlap import text
+
+SALTS = 1_000_000
+_SURE = 30
+"""Values that must be undone before a column is called reversible: the count is blurred by a few."""
+_EVERY = 20_000
+_GRACE = 3.0
+_WIDTHS = (6, 7, 8, 9, 10, 11, 12, 13, 14)
+_BCRYPT = re.compile(r"\$2[abxy]?\$\d\d\$[./A-Za-z0-9]{53}")
+_BCRYPT_SETTING = 29
+_HEX = re.compile(r"(?:[0-9a-fA-F]{2})+")
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-([0-9a-f])[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{22,88}={0,2}")
+
+Digest = Callable[[bytes], bytes]
+
+
+def _twice(name: str) -> Digest:
+    def digest(data: bytes) -> bytes:
+        return hashlib.new(name, hashlib.new(name, data).hexdigest().encode()).digest()
+
+    return digest
+
+
+def _once(name: str) -> Digest:
+    made: Digest = lambda data: hashlib.new(name, data, usedforsecurity=False).digest()  # noqa: E731
+    return made
+
+
+_BY_LENGTH: dict[int, dict[str, Digest]] = {
+    4: {"CRC-32": lambda data: binascii.crc32(data).to_bytes(4)},
+    16: {"MD5": _once("md5"), "MD5 of MD5": _twice("md5"),
+         "UUID of a name": lambda data: uuid.uuid3(uuid.NAMESPACE_DNS, data.decode("utf-8", "replace")).bytes,
+         "UUID of a URL": lambda data: uuid.uuid5(uuid.NAMESPACE_URL, data.decode("utf-8", "replace")).bytes,
+         "UUID (SHA-1) of a name": lambda data: uuid.uuid5(uuid.NAMESPACE_DNS, data.decode("utf-8", "replace")).bytes},
+    20: {"SHA-1": _once("sha1"), "SHA-1 of SHA-1": _twice("sha1"),
+         "the server's own PASSWORD()": lambda data: _once("sha1")(_once("sha1")(data))},
+    28: {"SHA-224": _once("sha224"), "SHA3-224": _once("sha3_224")},
+    32: {"SHA-256": _once("sha256"), "SHA3-256": _once("sha3_256"), "SHA-256 of SHA-256": _twice("sha256"),
+         "BLAKE2s": _once("blake2s")},
+    48: {"SHA-384": _once("sha384"), "SHA3-384": _once("sha3_384")},
+    64: {"SHA-512": _once("sha512"), "SHA3-512": _once("sha3_512"), "BLAKE2b": _once("blake2b")},
+}  # fmt: skip
+_CUT = {f"{name}, cut short": made for length in (16, 20, 32) for name, made in list(_BY_LENGTH[length].items())[:1]}
+_HMAC = {16: ("md5",), 20: ("sha1",), 28: ("sha224",), 32: ("sha256",), 48: ("sha384",), 64: ("sha512",)}
+_SALTED = {16: "md5", 20: "sha1", 32: "sha256"}
+
+
+@dataclass
+class _Attack:
+    """One column under attack: which digests are still standing, and by what others fell."""
+
+    targets: set[bytes]
+    length: int
+    until: float
+    how: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+    def late(self) -> bool:
+        return time.monotonic() > self.until
+
+    def fell(self, found: set[bytes], how: str) -> None:
+        self.targets -= found
+        if found and how not in self.how:
+            self.how.append(how)
+
+    def over(self, data: Iterable[bytes], digests: dict[str, Digest], how: str = "{}") -> None:
+        """Hash all of ``data`` by each digest; stops when the time is over, and says what was left."""
+        for name, digest in digests.items():
+            made = iter(data)
+            while batch := list(islice(made, _EVERY)):
+                if self.late():
+                    self.left_out.append(how.format(name))
+                    break
+                self.fell(self.targets.intersection(digest(each)[: self.length] for each in batch), how.format(name))
+
+
+def attack(
+    crowd: Crowd,
+    table: str,
+    column: str,
+    values: Iterable[object],
+    more: Callable[[], Iterable[object]],
+    keys: Sequence[bytes],
+    seconds: float,
+) -> Reversed | None:
+    """Attack one column; None if it does not look like hashes or has fewer than ``LEAST`` distinct values.
+
+    ``more`` reads many more values of it, once the first ones look like hashes: the more, the sooner one falls.
+    """
+    texts = _texts(values)
+    if len(texts) < LEAST:
+        return None
+    if settings := _settings(texts):
+        return _bcrypt(crowd, table, column, texts, settings, seconds)
+    if len(_digests(texts)[0]) < LEAST:
+        return None
+    digests, shape = _digests(texts | _texts(more()))
+    if len(digests) < LEAST:
+        return None
+    running = _Attack(set(digests), len(next(iter(digests))), time.monotonic() + seconds)
+    _digest_attack(running, crowd, keys)
+    undone = blurred(len(digests) - len(running.targets), len(digests))
+    how = tuple(running.how) if undone >= _SURE else ()
+    return Reversed(table, column, shape, len(digests), undone if how else 0, how, left_out=tuple(running.left_out))
+
+
+def _texts(values: Iterable[object]) -> set[str]:
+    return {found for value in set(values) if (found := value.hex() if isinstance(value, bytes) else text(value))}
+
+
+def _digest_attack(running: _Attack, crowd: Crowd, keys: Sequence[bytes]) -> None:
+    plain = list(dict.fromkeys(crowd.candidates()))
+    forms = _Forms(plain)
+    known = _BY_LENGTH.get(running.length) or _CUT
+    running.over(forms, known)
+    for key in keys:
+        for made in (name for name in _HMAC.get(running.length, ())):
+            running.over(forms, {f"HMAC ({made})": _keyed(key, made)}, "{} with a key that is at hand")
+        for where, salted in (("before", _before(key)), ("behind", _behind(key))):
+            fixed = {name: _composed(digest, salted) for name, digest in known.items()}
+            running.over(forms, fixed, f"{{}} with a salt that is at hand {where} it")
+    name = _SALTED.get(running.length)
+    if name and not running.how:
+        _numbered(running, plain, name)
+
+
+@dataclass(frozen=True)
+class _Forms:
+    """Every identifier in every form it is hashed in; iterated anew for each digest, so that memory stays flat."""
+
+    plain: Sequence[str]
+
+    def __iter__(self) -> Iterator[bytes]:
+        for one in self.plain:
+            for form in dict.fromkeys(_forms(one)):
+                yield form.encode()
+
+
+def _forms(one: str) -> Iterator[str]:
+    yield one
+    yield one.upper()
+    yield one.title()
+    yield one + "\n"
+    if one.isdigit():
+        yield one.lstrip("0")
+        yield from (one.zfill(width) for width in _WIDTHS if width > len(one))
+
+
+def _keyed(key: bytes, name: str) -> Digest:
+    return lambda data: hmac.digest(key, data, name)
+
+
+def _before(salt: bytes) -> Digest:
+    return lambda data: salt + data
+
+
+def _behind(salt: bytes) -> Digest:
+    return lambda data: data + salt
+
+
+def _composed(digest: Digest, salted: Digest) -> Digest:
+    return lambda data: digest(salted(data))
+
+
+def _numbered(running: _Attack, plain: Sequence[str], name: str) -> None:
+    """Try a number up to a million behind each: one person's hash gives the number, the number everybody's."""
+    numbers = [str(number).encode() for number in range(SALTS)]
+    shown = f"{name.upper()} with a number below {SALTS:,} behind it"
+    digest, tried, known = _once(name), 0, set[bytes]()
+    for one in plain:
+        if running.late() or not running.targets:
+            break
+        tried += 1
+        for salt in set(_salts(running.targets, one.encode(), numbers, name)) - known:
+            known.add(salt)
+            # What a number has opened is worth a few seconds more.
+            running.until = max(running.until, time.monotonic() + _GRACE)
+            running.over((form.encode() for each in plain for form in (each, each.upper())),
+                         {shown: _composed(digest, _behind(salt))})  # fmt: skip
+    if running.targets and tried < len(plain):
+        running.left_out.append(f"{shown}, from {len(plain) - tried:,} of {len(plain):,} identifiers")
+    running.left_out.append(f"{name.upper()} with a number before it")
+
+
+def _salts(targets: set[bytes], one: bytes, numbers: Sequence[bytes], name: str) -> list[bytes]:
+    """Return the numbers that behind this identifier give one of the targets."""
+    begun = hashlib.new(name, one, usedforsecurity=False)
+    found = []
+    for number in numbers:
+        made = begun.copy()
+        made.update(number)
+        if made.digest() in targets:
+            found.append(number)
+    return found
+
+
+def _digests(texts: set[str]) -> tuple[set[bytes], str]:
+    """Return the digests a column seems to hold, all of one length, and in which form; none if it does not."""
+    # What begins the first and the last in order begins all between: "sha256:", "*", "user_".
+    both = takewhile(lambda pair: pair[0] == pair[1], zip(min(texts), max(texts), strict=False))
+    prefix = "".join(one for one, _ in both)
+    cut = max(prefix.rfind(mark) for mark in ":_$*}|") + 1
+    bare = [each[cut:] for each in texts]
+    for shape, read in (("UUID", _uuid), ("hexadecimal", _hexadecimal), ("base64", _base64)):
+        found = {value for each in bare if (value := read(each)) is not None}
+        lengths = {len(value) for value in found}
+        if len(found) * 10 >= len(texts) * 9 and len(lengths) == 1:
+            return found, shape
+    return set(), ""
+
+
+def _uuid(one: str) -> bytes | None:
+    # Version 4 is a random number, and 1, 6 and 7 are times: there is nothing to undo.
+    found = _UUID.fullmatch(one)
+    return bytes.fromhex(one.replace("-", "")) if found and found[1] not in "1467" else None
+
+
+def _hexadecimal(one: str) -> bytes | None:
+    telling = _HEX.fullmatch(one) and len(one) >= 8 and (not one.isdigit() or len(one) >= 32)
+    return bytes.fromhex(one) if telling else None
+
+
+def _base64(one: str) -> bytes | None:
+    if not _BASE64.fullmatch(one):
+        return None
+    plain = one.rstrip("=").replace("-", "+").replace("_", "/")
+    try:
+        found = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except binascii.Error:
+        return None
+    return found if len(found) in _BY_LENGTH else None
+
+
+def _settings(texts: set[str]) -> set[str]:
+    """Return the bcrypt settings of a column (version, cost, salt); none if it is not bcrypt."""
+    found = [each for each in texts if _BCRYPT.fullmatch(each)]
+    return {each[:_BCRYPT_SETTING] for each in found} if len(found) * 10 >= len(texts) * 9 else set()
+
+
+def _bcrypt(
+    crowd: Crowd, table: str, column: str, texts: set[str], settings: set[str], seconds: float
+) -> Reversed | None:
+    """Try identifiers under each setting while the time lasts; a setting for each row is what a password has."""
+    if len(settings) * 10 > len(texts):
+        left = (f"bcrypt with {len(settings):,} settings: each identifier would have to be tried under each",)
+        return Reversed(table, column, "bcrypt", len(texts), 0, left_out=left)
+    targets, until = {each[_BCRYPT_SETTING:] for each in texts}, time.monotonic() + seconds
+    every = list(crowd.candidates())
+    undone, tried = 0, 0
+    for one in every:
+        if time.monotonic() > until:
+            break
+        tried += 1
+        for setting in settings:
+            made = bcrypt.hashpw(one.encode()[:72], setting.encode()).decode()
+            undone += made[_BCRYPT_SETTING:] in targets
+    left_out = (f"bcrypt, from {len(every) - tried:,} of {len(every):,} identifiers",) if tried < len(every) else ()
+    counted = blurred(undone, len(texts))
+    how = ("bcrypt with the setting that stands in every value",) if counted >= _SURE else ()
+    return Reversed(
+        table, column, "bcrypt", len(texts), counted if how else 0, how, one_setting=True, left_out=left_out
+    )

@@ -1,0 +1,181 @@
+"""The Prober of SQL systems: which columns hold this library's patrons, and which hashes its rosters undo.
+
+It reads rosters by Disclosers and samples by an account that may read texts; the two meet in memory only.
+Nobody hands it whom to look for, and what it returns are blurred counts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import sqlalchemy as sa
+
+from reticent.errors import NotPermitted, SystemRefused
+from reticent.model import Overlap, Probed, Reversed
+from reticent.stores.crowd import Crowd
+from reticent.stores.overlap import examined, pairs
+from reticent.stores.pseudonyms import attack
+from reticent.stores.sql.connect import open_engine, reading
+from reticent.stores.sql.database import Database
+from reticent.stores.sql.discloser import SqlDiscloser
+from reticent.stores.sql.sample import PATIENCE, Sampler, readable
+from reticent.systems.mapfile import Map
+from reticent.systems.structure import ColumnInfo, Structure, TableInfo, family
+
+ATTACK_SECONDS = 20.0
+"""How long one column of hashes is attacked."""
+ATTACKS_SECONDS = 60.0
+"""How long all columns of one system are, together."""
+_NAMES = 6
+"""Columns of one table that are tried as given name or surname."""
+
+
+def crowd(disclosers: Sequence[SqlDiscloser], permits: Mapping[str, object]) -> Crowd:
+    """Read rosters, each for its system's permit. Raises NotPermitted for what is no roster permit."""
+    if not disclosers:
+        raise NotPermitted("There is no roster to compare with.", do="Give one system a roster account.")
+    return Crowd([(each.roster(permits.get(each.system)), each.identifiers) for each in disclosers])
+
+
+def unread(loaded: Map, structure: Structure) -> Iterator[tuple[TableInfo, list[ColumnInfo]]]:
+    """Yield what nobody has read when the map was made: whole tables, and new columns of the map's own."""
+    for name, table in sorted(structure.tables.items()):
+        if name in loaded.harmless:
+            continue
+        columns = readable(table)
+        if name in loaded.tables:
+            known = {column.lower() for column in loaded.known.get(name, table.columns)}
+            known |= {spec.column.lower() for spec in loaded.tables[name].fields.values()}
+            columns = [column for column in columns if column.name.lower() not in known]
+        if columns:
+            yield table, columns
+
+
+def weak(loaded: Map, structure: Structure) -> Iterator[tuple[TableInfo, list[ColumnInfo]]]:
+    """Yield the columns the map itself calls pseudonyms that can be undone."""
+    for series in loaded.series:
+        if series.weak and (table := structure.tables.get(series.table)):
+            named = [loaded.tables[series.table].fields[name].column for name in series.persons]
+            columns = [found for name in named if (found := table.column(name))]
+            if columns:
+                yield table, columns
+
+
+class SqlProber:
+    """Probes one system by an account that may read texts; ``keys`` are salts and keys that are at hand."""
+
+    def __init__(
+        self, url: str, database: Database, disclosers: Sequence[SqlDiscloser], keys: Sequence[bytes] = ()
+    ) -> None:
+        self.system, self._database, self._disclosers, self._keys = database.system, database, disclosers, keys
+        self._engine = open_engine(url, database.system)
+        sa.event.listen(self._engine, "connect", _be_patient)
+        self._sampler = Sampler(self._engine, database.system)
+        self._left = ATTACKS_SECONDS
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._engine.dispose()
+
+    def probe(self, permits: Mapping[str, object]) -> Probed:
+        """Judge every place no map knows against whole rosters; ``permits``: a roster permit for each roster.
+
+        Raises NotPermitted for what is no roster permit, and under 50 persons that can be looked for.
+        """
+        everybody = crowd(self._disclosers, permits)
+        found = _Found()
+        views = self._views()
+        for table, columns in unread(self._database.loaded, self._database.structure):
+            if (table.schema, table.bare) not in views:
+                self._look(table, columns, everybody, found)
+        for table, columns in weak(self._database.loaded, self._database.structure):
+            self._look(table, columns, everybody, found, only_hashes=True)
+        return found.probed()
+
+    def _views(self) -> set[tuple[str, str]]:
+        """Return schema and name of what only shows other tables' rows; a materialized view keeps its own."""
+        schemas = {table.schema for table in self._database.structure.tables.values()}
+        with reading(self._engine, self.system) as connection:
+            inspector = sa.inspect(connection)
+            return {(schema, name) for schema in schemas for name in inspector.get_view_names(schema or None)}
+
+    def _look(
+        self, table: TableInfo, columns: list[ColumnInfo], everybody: Crowd, found: _Found, *, only_hashes: bool = False
+    ) -> None:
+        try:
+            sample = self._sampler.sample(table, columns)
+        except SystemRefused as refused:
+            found.unread[table.name] = refused.on_one_line()
+            return
+        if sample.beginning:
+            found.beginnings.append(table.name)
+        judged: dict[str, Overlap] = {}
+        for column, values in zip(columns, sample.columns, strict=True):
+            if family(column.type) != "whole":
+                self._attack(table, column, values, everybody, found)
+            for overlap in () if only_hashes else examined(everybody, table.name, column.name, values):
+                found.places += 1
+                if overlap is None:
+                    found.few += 1
+                else:
+                    judged[overlap.place] = overlap
+        found.overlaps += _paired(everybody, columns, sample.columns, judged)
+
+    def _attack(
+        self, table: TableInfo, column: ColumnInfo, values: Sequence[Any], everybody: Crowd, found: _Found
+    ) -> None:
+        began = time.monotonic()
+        held = [value for value in values if value is not None]
+        seconds = max(0.0, min(ATTACK_SECONDS, self._left))
+        more = partial(self._sampler.many, table, column)
+        undone = attack(everybody, table.name, column.name, held, more, self._keys, seconds)
+        if undone is not None:
+            self._left -= time.monotonic() - began
+            found.reversed.append(undone)
+
+
+class _Found:
+    """What a probe gathers."""
+
+    def __init__(self) -> None:
+        self.overlaps: list[Overlap] = []
+        self.reversed: list[Reversed] = []
+        self.unread: dict[str, str] = {}
+        self.beginnings: list[str] = []
+        self.places = self.few = 0
+
+    def probed(self) -> Probed:
+        overlaps, undone = tuple(self.overlaps), tuple(self.reversed)
+        return Probed(overlaps, undone, self.places, self.few, self.unread, tuple(self.beginnings))
+
+
+def _paired(
+    everybody: Crowd, columns: Sequence[ColumnInfo], values: Sequence[Sequence[Any]], judged: Mapping[str, Overlap]
+) -> Iterator[Overlap]:
+    """Yield the table's overlaps; a column of surnames knows in how many rows a given name of the same person is."""
+    place = {column.name: found for column, found in zip(columns, values, strict=True)}
+    given = [name for name in place if name in judged and judged[name].given * 2 >= judged[name].distinct][:_NAMES]
+    for name, overlap in judged.items():
+        if name in place and overlap.family * 2 >= overlap.distinct:
+            together = [pairs(everybody, place[other], place[name]) for other in given if other != name]
+            yield replace(overlap, pairs=max(together, default=0))
+        else:
+            yield overlap
+
+
+def _be_patient(connection: Any, _: object) -> None:
+    module = type(connection).__module__.split(".")[0]
+    if module == "psycopg":
+        statement = PATIENCE["postgresql"]
+    elif module == "pymysql":
+        statement = PATIENCE["mariadb" if "mariadb" in connection.get_server_info().lower() else "mysql"]
+    else:
+        return
+    cursor = connection.cursor()
+    cursor.execute(statement)
+    cursor.close()
+    connection.commit()
