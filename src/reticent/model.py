@@ -277,6 +277,24 @@ class Probed:
 
 
 @dataclass(frozen=True)
+class Copy:
+    """Another medium that keeps what a system keeps, or kept: severing does not reach it.
+
+    ``expires`` is what is declared, or how the server is set; "unknown" if nobody said. ``said`` is what was met
+    there, or why it was not ``looked_at``. ``overdue``: it is older than it is declared to become.
+    """
+
+    system: str
+    kind: str
+    medium: str
+    keeps: str
+    expires: str
+    said: str
+    looked_at: bool = False
+    overdue: bool = False
+
+
+@dataclass(frozen=True)
 class Finding:
     """Something that breaks the promise, with what to do."""
 

@@ -103,6 +103,21 @@ class Accounts(Strict):
     """Optional: reads the identifiers of the map's roster and nothing else, for the scan of `check`."""
 
 
+CopyKind = Literal[
+    "dump", "export", "replica", "subscription", "backup", "snapshot", "search_index",
+    "binary_log", "redo_log", "undo", "general_log", "slow_log", "server_log", "wal", "wal_archive", "dead_rows",
+]  # fmt: skip
+
+
+class Copy(Strict):
+    """Another medium that holds what a system holds. ``expires``: a length of time, or words."""
+
+    kind: CopyKind
+    paths: tuple[str, ...] = ()
+    expires: str = ""
+    contact: str = ""
+
+
 class System(Strict):
     """One installation of software that keeps records, or one that is only declared."""
 
@@ -114,6 +129,7 @@ class System(Strict):
     replicas: tuple[str, ...] = ()
     pseudonym_keys: tuple[str, ...] = ()
     """Salts and keys the system makes its pseudonyms with, by ${ENV} or ${file:PATH}: tried by `find`."""
+    copies: dict[str, Copy] = {}
     map: Path | None = None
     tenant: str = Field(default="", pattern=r"^([a-z][a-z0-9_]*)?$")
     """Whose schemas are meant, of a kind of system that serves several libraries from one database (FOLIO)."""
@@ -196,6 +212,7 @@ class Site(Strict):
             system.pop("accounts")
             system.pop("replicas")
             system.pop("pseudonym_keys")
+            system.pop("copies")
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def account(self, system: str, right: Literal["find", "sever", "prove", "roster"]) -> str:

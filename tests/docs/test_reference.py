@@ -7,6 +7,7 @@ import re
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import get_args
 
 import pytest
 from pydantic import BaseModel
@@ -44,6 +45,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[state]": site.State,
     "[systems.NAME]": site.System,
     "[systems.NAME.accounts]": site.Accounts,
+    "[systems.NAME.copies.COPY]": site.Copy,
     "[sever]": site.Sever,
     "[cluster]": site.Cluster,
     "[statistics]": site.Statistics,
@@ -85,6 +87,11 @@ def test_every_decision_of_a_shipped_map_is_explained() -> None:
 def test_every_kind_and_every_group_of_item_types_is_named() -> None:
     assert [kind for kind in kinds() if f"`{kind}`" not in section("reticent-toml.md", "[systems.NAME]")] == []
     assert [group for group in Group if f"`{group}`" not in section("reticent-toml.md", "[statistics]")] == []
+
+
+def test_every_kind_of_copy_is_named() -> None:
+    part = section("reticent-toml.md", "[systems.NAME.copies.COPY]")
+    assert [kind for kind in get_args(site.CopyKind) if f"`{kind}`" not in part] == []
 
 
 def test_the_least_site_file_loads(tmp_path: Path) -> None:

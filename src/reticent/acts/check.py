@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from reticent.acts import copies
 from reticent.acts.gate import proof
 from reticent.acts.log_keys import LogKeys
 from reticent.acts.opening import Opened, Progress, open_systems
@@ -117,6 +118,9 @@ def _system(opened: Opened, system: OpenSystem, report: CheckReport, progress: P
         found = system.check(cutoffs, before, opened.book.tallies(system.name))
         if isinstance(system, SqlSystem):
             found = with_probe(opened, system, with_residue(opened, system, found))
+            there = copies.copies(opened, system, scan=False)
+            report.findings += copies.findings(there)
+            report.not_looked_at += copies.not_looked_at(there)
     except ReticentError as error:
         _unreachable(report, system.name, error)
         return

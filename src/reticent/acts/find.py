@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from reticent.acts.copies import copies
 from reticent.acts.opening import Opened, Progress, open_systems
 from reticent.acts.probe import probe, remedy, unmapped, why_weak
 from reticent.acts.systems import OpenSystem, SqlSystem
 from reticent.errors import ReticentError
 from reticent.ledger.entries import Kind
-from reticent.model import NotLookedAt, Place, RecordClass, SeriesFacts, Setting, Survey
+from reticent.model import Copy, NotLookedAt, Place, RecordClass, SeriesFacts, Setting, Survey
 from reticent.policy.retention import cutoff
 
 
@@ -49,6 +50,7 @@ class Inventory:
     settings: list[Setting] = field(default_factory=list)
     unmapped: list[tuple[str, Place]] = field(default_factory=list)
     undone: list[Undone] = field(default_factory=list)
+    copies: list[Copy] = field(default_factory=list)
     refused: list[tuple[str, str, str]] = field(default_factory=list)
     not_looked_at: list[NotLookedAt] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)
@@ -65,7 +67,8 @@ class Inventory:
         if self.unreachable:
             return 3
         due = any(found.survey.due for found in self.found)
-        return int(due or bool(self.unmapped or self.refused or self.weak or self.undone))
+        overdue = any(copy.overdue for copy in self.copies)
+        return int(due or overdue or bool(self.unmapped or self.refused or self.weak or self.undone))
 
     def document(self) -> dict[str, Any]:
         """Return the inventory as JSON content."""
@@ -82,6 +85,7 @@ class Inventory:
                 ),
                 *(asdict(undone) for undone in self.undone),
             ],
+            "copies": [asdict(copy) for copy in self.copies],
             "refused": [{"system": s, "series": series, "why": why} for s, series, why in self.refused],
             "notes": [{"system": system, "note": note} for system, note in self.notes],
             "not_looked_at": [asdict(place) for place in self.not_looked_at],
@@ -186,3 +190,4 @@ def _probe(opened: Opened, system: SqlSystem, inventory: Inventory) -> None:
     ]
     inventory.notes += [(system.name, note) for note in found.notes]
     inventory.not_looked_at += found.not_looked_at
+    inventory.copies += copies(opened, system)

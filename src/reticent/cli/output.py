@@ -141,6 +141,11 @@ def show_inventory(inventory: Inventory) -> None:
     weak = [f"{w.system}: {w.place}: {w.series.weak}" for w in inventory.weak]
     weak += [f"{u.system}: {u.place}: {u.why}. {u.advice}" for u in inventory.undone]
     _list("Pseudonyms that can be undone", weak)
+    kept = [
+        f"{c.system}: {c.medium}: {c.keeps}; expires: {c.expires}{', and is OVERDUE' if c.overdue else ''}; {c.said}"
+        for c in inventory.copies
+    ]
+    _list("Copies and media: severed is not purged", kept)
     _list("Series not touched", [f"{system}: {series}: {why}" for system, series, why in inventory.refused])
     _list("Notes", [f"{system}: {note}" for system, note in inventory.notes])
     _list("Not looked at", [f"{n.system}: {n.place}: {n.why}" for n in inventory.not_looked_at])

@@ -44,7 +44,7 @@ class Crowd:
     def __init__(self, rosters: Iterable[tuple[Iterable[Person], Roster]]) -> None:
         self._words: dict[str, set[str]] = defaultdict(set)
         self._digits: dict[str, set[int]] = defaultdict(set)
-        self._cased: set[str] = set()
+        self._raw: dict[str, set[str]] = defaultdict(set)
         self._given: set[str] = set()
         self._family: set[str] = set()
         self._full: set[str] = set()
@@ -69,8 +69,9 @@ class Crowd:
 
     def _identifier(self, kind: str, value: str) -> bool:
         word = fold(value).strip()
-        if (raw := value.strip()) not in (word, word.upper(), word.title()):
-            self._cased.add(raw)
+        if word:
+            # What is too short to be looked for in a text is still what a hash was made of.
+            self._raw[kind].add(value.strip())
         if _short_number(word):
             self._digits[kind].add(int(word))
         elif telling(word):
@@ -117,10 +118,10 @@ class Crowd:
                 name |= which >= self._first_name
         return identifier, name
 
-    def count(self, folded: str, since: int, before: int) -> int:
-        """Count whose first letter stands in ``folded[since:before]``: identifiers and whole names."""
+    def met(self, folded: str, since: int, before: int) -> set[int]:
+        """Return which identifiers and whole names begin in ``folded[since:before]``, as numbers that tell nothing."""
         found = self._search.find_matches_as_indexes(folded, overlapping=True)
-        return sum(since <= start < before and alone(folded, start, end) for _, start, end in found)
+        return {which for which, start, end in found if since <= start < before and alone(folded, start, end)}
 
     @cached_property
     def _search(self) -> ahocorasick_rs.AhoCorasick:
@@ -130,16 +131,14 @@ class Crowd:
         return ahocorasick_rs.AhoCorasick([*words, *sorted(self._full)])
 
     def candidates(self) -> Iterator[str]:
-        """Yield every identifier once for the attack on pseudonyms: what was issued first, else in no order.
+        """Yield every identifier as it was issued, for the attack on pseudonyms: the issued ones first.
 
         It does not leave the stores.
         """
         for kind in ("issued", "number", "personal"):
-            found = list(self._words[kind] | {str(number) for number in self._digits[kind]})
+            found = list(self._raw[kind])
             _random.shuffle(found)
             yield from found
-            if kind == "issued":
-                yield from self._cased
 
 
 class _Density:

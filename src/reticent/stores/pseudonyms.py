@@ -165,8 +165,8 @@ class _Forms:
 
 def _forms(one: str) -> Iterator[str]:
     yield one
+    yield one.lower()
     yield one.upper()
-    yield one.title()
     yield one + "\n"
     if one.isdigit():
         yield one.lstrip("0")
@@ -202,7 +202,7 @@ def _numbered(running: _Attack, plain: Sequence[str], name: str) -> None:
             known.add(salt)
             # What a number has opened is worth a few seconds more.
             running.until = max(running.until, time.monotonic() + _GRACE)
-            running.over((form.encode() for each in plain for form in (each, each.upper())),
+            running.over((form.encode() for each in plain for form in (each, each.lower())),
                          {shown: _composed(digest, _behind(salt))})  # fmt: skip
     if running.targets and tried < len(plain):
         running.left_out.append(f"{shown}, from {len(plain) - tried:,} of {len(plain):,} identifiers")

@@ -9,13 +9,14 @@ from functools import cached_property
 
 import sqlalchemy as sa
 
-from reticent.model import Fingerprint, Margins, NotLookedAt, Place, Setting, Survey
+from reticent.model import Copy, Fingerprint, Margins, NotLookedAt, Place, Setting, Survey
 from reticent.site import Site
 from reticent.stores.sql.compile import clause
 from reticent.stores.sql.conditions import DUE, OPEN, WITHHELD, WITHIN, Conditions
 from reticent.stores.sql.connect import reading
 from reticent.stores.sql.database import local_now, open_database, setting
 from reticent.stores.sql.health import obstacle
+from reticent.stores.sql.media import media
 from reticent.stores.sql.tally import active_patrons, counted
 from reticent.systems.mapfile import Exposure, Map, Measure, Series
 from reticent.systems.predicates import fields
@@ -147,6 +148,11 @@ class SqlFinder:
         table = clause(place.table, place.id, place.sql)
         with reading(self._engine, self.system) as connection:
             return [(str(row[0]), str(row[1] or "")) for row in connection.execute(sa.select(*table.c))]
+
+    def media(self) -> list[Copy]:
+        """Return what the server keeps besides its tables: logs, old versions, followers."""
+        with reading(self._engine, self.system) as connection:
+            return media(connection, self.system)
 
     def place(self, series: Series) -> str:
         """Return where a series stands, as ``table(columns)``."""

@@ -1,0 +1,105 @@
+"""The act of naming copies and media: where what was severed may still stand, and until when.
+
+What the server keeps is asked of the server; dumps and exports the site names are looked through for everybody on
+the roster. Everything else is listed as not looked at, with the expiry somebody declared, or "unknown".
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from reticent.acts.opening import Opened
+from reticent.acts.probe import has_roster, open_rosters
+from reticent.acts.systems import SqlSystem
+from reticent.errors import ReticentError
+from reticent.model import Copy, Finding, NotLookedAt
+from reticent.site import Copy as Declared
+from reticent.site import duration
+from reticent.stores.dumps import DumpScanner
+from reticent.stores.sql.media import UNKNOWN
+
+_ALWAYS = (
+    ("snapshot", "snapshots of the disks", "no server knows of them; name them as copies"),
+    ("backup", "backups", "none is named"),
+)
+
+
+def copies(opened: Opened, system: SqlSystem, *, scan: bool = True) -> list[Copy]:
+    """Return every copy of one system that is named, or known to its server; ``scan``: look through the files."""
+    declared = opened.site.systems[system.name].copies
+    expiry: dict[str, str] = {one.kind: one.expires for one in declared.values() if one.expires}
+    found = [replace(one, expires=expiry.get(one.kind, one.expires)) for one in system.finder.media()]
+    asked = {one.kind for one in found}
+    # What the server was asked about needs no line of its own for the expiry somebody declared.
+    declared = {name: one for name, one in declared.items() if one.paths or one.kind not in asked}
+    found += list(_named(opened, system.name, declared, scan=scan))
+    named = {one.kind for one in declared.values()}
+    for kind, medium, why in _ALWAYS:
+        if kind not in named:
+            found.append(Copy(system.name, kind, medium, "everything of their day", UNKNOWN, f"not looked at: {why}"))
+    return found
+
+
+def _named(opened: Opened, system: str, declared: dict[str, Declared], *, scan: bool) -> Iterator[Copy]:
+    files = {name: _files(opened.site.folder, one) for name, one in declared.items()}
+    said = _scanned(opened, sorted({file for found in files.values() for file in found})) if scan else {}
+    for name, one in declared.items():
+        expires = one.expires or UNKNOWN
+        for file in files[name]:
+            looked = said.get(file, ("not looked at", False))
+            overdue = _overdue(file, one, opened.clock.now())
+            yield Copy(
+                system, one.kind, f"{name}: {file.name}", "what stood there on its day", expires, *looked, overdue
+            )
+        if not files[name]:
+            why = "there is no such file" if one.paths else "it names no files"
+            asked = f"; ask {one.contact}" if one.contact else ""
+            yield Copy(system, one.kind, name, "what stood there on its day", expires, f"not looked at: {why}{asked}")
+
+
+def _files(folder: Path, one: Declared) -> list[Path]:
+    return sorted({Path(name) for pattern in one.paths for name in glob.glob(str(folder / pattern))})
+
+
+def _overdue(file: Path, one: Declared, now: datetime) -> bool:
+    """Whether a file is older than it is declared to become."""
+    try:
+        longest = duration(one.expires)
+        written = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+    except (ValueError, OSError):
+        return False
+    return now - written > longest
+
+
+def _scanned(opened: Opened, files: list[Path]) -> dict[Path, tuple[str, bool]]:
+    if not files:
+        return {}
+    if not has_roster(opened):
+        return dict.fromkeys(files, ("not looked at: no system of the site gives a roster account", False))
+    try:
+        with ExitStack() as stack:
+            rosters = open_rosters(opened, stack)
+            return DumpScanner(rosters.disclosers).scan(rosters.permits(), files)
+    except ReticentError as error:
+        return dict.fromkeys(files, (f"not looked at: {error.what}", False))
+
+
+def findings(found: list[Copy]) -> Iterator[Finding]:
+    """Yield what breaks the promise: a copy that should be gone."""
+    for one in found:
+        if one.overdue:
+            advice = (
+                f"It was declared to expire after {one.expires} and is still there. Remove it, or correct the file."
+            )
+            yield Finding("overdue copy", one.system, one.medium, 1, advice)
+
+
+def not_looked_at(found: list[Copy]) -> Iterator[NotLookedAt]:
+    """Yield each copy as a place where what was severed may still stand."""
+    for one in found:
+        yield NotLookedAt(one.system, one.medium, f"severed is not purged; expires: {one.expires}; {one.said}")

@@ -1,0 +1,129 @@
+"""Looks through dumps and exports for everybody on the roster, in one stream of bounded memory.
+
+Plain or compressed text (``.sql``, ``.csv``, whatever it is called), and PostgreSQL's own formats through
+``pg_restore``. How many of the roster were met is told in bands, blurred, and not below ``LEAST_MET``: a file made
+for the purpose cannot ask about one person.
+"""
+
+from __future__ import annotations
+
+import codecs
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from reticent.stores.crowd import Crowd, blurred
+from reticent.stores.logs.archives import BROKEN, compression, reading
+from reticent.stores.logs.streams import Source
+from reticent.stores.needles import fold
+from reticent.stores.sql.discloser import SqlDiscloser
+from reticent.stores.sql.prober import crowd
+
+LEAST_MET = 30
+ENOUGH = 1000
+"""Identifiers after which the rest of a file is not read: it is full of patrons."""
+_BLOCK = 1 << 20
+_OVERLAP = 512
+"""Letters in which no identifier and no whole name is cut in two."""
+_BROKEN: tuple[type[Exception], ...] = (*BROKEN, subprocess.SubprocessError)
+_SEALED = (b"age-encryption.org", b"-----BEGIN PGP MESSAGE", b"\x85\x02", b"\x8c\x0d", b"Salted__")
+
+
+class DumpScanner:
+    """Reads files; whom it looks for it reads by Disclosers."""
+
+    def __init__(self, disclosers: Sequence[SqlDiscloser]) -> None:
+        self._disclosers = disclosers
+
+    def scan(self, permits: Mapping[str, object], files: Sequence[Path]) -> dict[Path, tuple[str, bool]]:
+        """Return, for each file, what was met in it and whether it could be looked at.
+
+        Raises NotPermitted for what is no roster permit, and under 50 persons that can be looked for.
+        """
+        everybody = crowd(self._disclosers, permits)
+        return {file: _scanned(file, everybody) for file in files}
+
+
+def _scanned(file: Path, everybody: Crowd) -> tuple[str, bool]:
+    try:
+        with _opened(file) as source:
+            return _told(_met(source, everybody)), True
+    except _NotLookedAt as why:
+        return f"not looked at: {why}", False
+    except _BROKEN:
+        return "not looked at to its end: it cannot be read, or is damaged", False
+
+
+class _NotLookedAt(Exception):
+    """Why a file was not read."""
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Source]:
+    if file.is_dir() or _is_postgresqls(file):
+        with _restored(file) as source:
+            yield source
+        return
+    with file.open("rb") as raw:
+        start = raw.read(64)
+        raw.seek(0)
+        if start.startswith(_SEALED):
+            raise _NotLookedAt("it is sealed")
+        with reading(raw, compression(raw)) as source:
+            yield source
+
+
+def _is_postgresqls(file: Path) -> bool:
+    with file.open("rb") as raw:
+        start = raw.read(512)
+    return start.startswith(b"PGDMP") or (start[257:262] == b"ustar" and start.startswith(b"toc.dat"))
+
+
+@contextmanager
+def _restored(file: Path) -> Iterator[Source]:
+    """Yield the SQL of a dump in a format of PostgreSQL's own; nothing is restored anywhere."""
+    if (program := shutil.which("pg_restore")) is None:
+        raise _NotLookedAt("it takes pg_restore (package postgresql-client), which is not installed")
+    if file.is_dir() and not (file / "toc.dat").is_file():
+        raise _NotLookedAt("it is a folder, and no dump of PostgreSQL")
+    command = [program, "--file=-", "--", str(file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None  # noqa: S101 - it was asked for
+        try:
+            yield process.stdout
+            if not process.stdout.read(1) and process.wait():
+                raise subprocess.SubprocessError
+        finally:
+            process.kill()
+
+
+def _met(source: Source, everybody: Crowd) -> int:
+    """Count the identifiers that stand in a stream, up to ``ENOUGH``."""
+    found: set[int] = set()
+    carried, skip = "", 0
+    decoder: codecs.IncrementalDecoder | None = None
+    while len(found) < ENOUGH:
+        data = source.read(_BLOCK)
+        decoder = decoder or _decoder(data)
+        text = carried + fold(decoder.decode(data, final=not data))
+        cut = len(text) if not data else max(0, len(text) - _OVERLAP)
+        found |= everybody.met(text, skip, cut)
+        if not data:
+            break
+        # One letter before the cut is kept: whether a word stands alone is told by its neighbour.
+        carried, skip = text[max(0, cut - 1) :], min(cut, 1)
+    return len(found)
+
+
+def _decoder(start: bytes) -> codecs.IncrementalDecoder:
+    wide = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return codecs.getincrementaldecoder("utf-16" if wide else "utf-8")("replace")
+
+
+def _told(met: int) -> str:
+    told = blurred(met, ENOUGH) if met < ENOUGH else ENOUGH
+    if told < LEAST_MET:
+        return f"nobody of the roster was met, or fewer than {LEAST_MET} identifiers: so few are not told"
+    return f"{'1,000 or more' if told >= ENOUGH else '30 to 999'} identifiers of the roster stand in it"

@@ -1,0 +1,125 @@
+"""Dumps and exports of every kind are looked through for the whole roster; a file made for one person tells nothing."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+import zstandard
+from tests.servers import Server
+
+from reticent.errors import NotPermitted
+from reticent.stores import dumps
+from reticent.stores.crowd import Crowd
+from reticent.systems.mapfile import Roster
+
+ROSTER = Roster(table="people", number="number", issued=("card", "user"), personal=("mail",), name=("first", "last"))
+PEOPLE = [
+    {"number": str(n), "card": f"2352900{n:07}", "user": f"reader.{n:04}", "mail": f"r{n}@lakeside.example"}
+    | {"first": f"Given{n}", "last": "Zoë"}
+    for n in range(1, 400)
+]
+MET = "30 to 999 identifiers of the roster stand in it"
+NOBODY = "nobody of the roster was met, or fewer than 30 identifiers: so few are not told"
+
+
+@pytest.fixture
+def scan(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], tuple[str, bool]]:
+    crowd = Crowd([(PEOPLE, ROSTER)])
+    monkeypatch.setattr(dumps, "crowd", lambda *_: crowd)
+    return lambda file: dumps.DumpScanner([]).scan({}, [file])[file]
+
+
+def sql(people: list[dict[str, str]]) -> bytes:
+    """One statement on one line, as mysqldump writes it."""
+    filler = ",".join(f"({n},'title {n}','39999{n:09}')" for n in range(20_000))
+    rows = ",".join(f"({one['number']},'{one['card']}','{one['mail']}')" for one in people)
+    return f"INSERT INTO items VALUES {filler};\nINSERT INTO t VALUES {rows};\n".encode()
+
+
+@pytest.mark.parametrize("pack", [lambda raw: raw, gzip.compress, zstandard.ZstdCompressor().compress])
+def test_text_in_any_packing(
+    scan: Callable[[Path], tuple[str, bool]], tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    file = tmp_path / "whatever"
+    file.write_bytes(pack(sql(PEOPLE[:200])))
+    assert scan(file) == (MET, True)
+    file.write_bytes(pack(sql([])))
+    assert scan(file) == (NOBODY, True)
+
+
+def test_a_csv_and_a_wide_encoding(scan: Callable[[Path], tuple[str, bool]], tmp_path: Path) -> None:
+    file = tmp_path / "export.csv"
+    file.write_text("card,title\n" + "".join(f"{one['card']},x\n" for one in PEOPLE), encoding="utf-16")
+    assert scan(file) == (MET, True)
+
+
+@pytest.mark.parametrize("block", [1, 600, 1 << 20])
+def test_nobody_is_lost_or_met_twice_where_blocks_meet(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    """Counted exactly, before the blur, at every cut."""
+    monkeypatch.setattr(dumps, "_BLOCK", block if block > 1 else 97)
+    rng, crowd = random.Random(block), Crowd([(PEOPLE, ROSTER)])
+    words = [one[kind] for one in PEOPLE[:120] for kind in ("card", "mail")]
+    text = "".join(f"{'x' * rng.randrange(40)} {word} " for word in words).encode()
+    import io
+
+    assert dumps._met(io.BytesIO(text), crowd) == len(words)
+
+
+def test_a_file_about_one_person_tells_nothing(scan: Callable[[Path], tuple[str, bool]], tmp_path: Path) -> None:
+    """Once, a thousand times, or among others who are nobody: the answer is that of an empty file."""
+    file = tmp_path / "one.sql"
+    one = PEOPLE[7]
+    others = "".join(f"2352900{n:07}\n" for n in range(5000, 9000))
+    for content in (one["card"], f"{one['card']}\n" * 2000, f"{one['card']} {one['mail']} {one['user']}\n{others}"):
+        file.write_text(content)
+        assert {scan(file) for _ in range(20)} == {(NOBODY, True)}
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"age-encryption.org/v1\n-> X25519 abc", "not looked at: it is sealed"),
+        (b"\x1f\x8b\x08\x00broken", "not looked at to its end: it cannot be read, or is damaged"),
+        (gzip.compress(b"x" * 100_000)[:-20], "not looked at to its end: it cannot be read, or is damaged"),
+        (b"PGDMP\x01\x0e\x00", "not looked at to its end: it cannot be read, or is damaged"),
+    ],
+)
+def test_what_cannot_be_read_is_said(
+    scan: Callable[[Path], tuple[str, bool]], tmp_path: Path, content: bytes, why: str
+) -> None:
+    file = tmp_path / "dump"
+    file.write_bytes(content)
+    assert scan(file) == (why, False)
+    assert scan(tmp_path) == ("not looked at: it is a folder, and no dump of PostgreSQL", False)
+    assert not scan(tmp_path / "gone")[1]
+
+
+def test_postgresqls_own_formats_are_read_by_its_own_program(
+    scan: Callable[[Path], tuple[str, bool]], tmp_path: Path, postgresql: Server, fresh_database: Callable[[Server], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    name = fresh_database(postgresql).rpartition("/")[2]
+    address = f"host=127.0.0.1 port={postgresql.port} user=postgres dbname={name}"
+    with psycopg.connect(address) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE t (card text)")
+        cursor.executemany("INSERT INTO t VALUES (%s)", [(one["card"],) for one in PEOPLE])
+    for form in ("custom", "tar", "directory"):
+        file = tmp_path / form
+        subprocess.run(["pg_dump", f"--format={form}", f"--file={file}", address], check=True)
+        assert scan(file) == (MET, True), form
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    said, looked = scan(tmp_path / "custom")
+    assert not looked
+    assert "pg_restore (package postgresql-client)" in said
+
+
+def test_whom_it_looks_for_it_reads_itself() -> None:
+    with pytest.raises(NotPermitted):
+        dumps.DumpScanner([]).scan({"ils": None}, [])
