@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reticent.acts.opening import Opened
 from reticent.acts.systems import OpenSystem
 from reticent.keyring.periods import PeriodKeys
-from reticent.ledger.entries import Actor, Kind
 from reticent.model import RecordClass
 from reticent.tallies.active import PURPOSE, flag
 
@@ -25,11 +23,7 @@ class ActiveBorrowers:
     @property
     def keys(self) -> PeriodKeys:
         """The period keys; making and destroying one is a ledger entry."""
-        return PeriodKeys(self.opened.keys, self._record)
-
-    def _record(self, entry: Mapping[str, object], once: str) -> None:
-        fields = {name: value for name, value in entry.items() if name != "kind"}
-        self.opened.record(Kind(str(entry["kind"])), once, Actor.OPERATOR, **fields)
+        return PeriodKeys(self.opened.keys, self.opened.record_of_keys)
 
     def mark(self, year: int, patrons: set[str]) -> None:
         """Flag patrons with a loan of ``year``; called before their rows are severed, and repeatable."""

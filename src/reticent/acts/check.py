@@ -76,7 +76,7 @@ class CheckReport:
 
 
 def check(opened: Opened, progress: Progress) -> CheckReport:
-    """Check every system, the runs and the ledger."""
+    """Check every system, the runs and the ledger; destroy the salts whose day has come."""
     report = CheckReport()
     for system in open_systems(opened.site):
         if isinstance(system, NotLookedAt):
@@ -88,6 +88,7 @@ def check(opened: Opened, progress: Progress) -> CheckReport:
     report.findings += _runs(opened)
     report.findings += LogKeys(opened).findings()
     _policy(opened, report)
+    opened.destroy_salts()
     _ledger(opened, report)
     opened.record(
         Kind.CHECK_RUN,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reticent.acts.log_system import KINDS, PURPOSE, LogSeverer, purpose_of, series_of, sources
 from reticent.acts.opening import Opened
 from reticent.keyring.folder import Folder
 from reticent.keyring.periods import PeriodKeys
-from reticent.ledger.entries import Actor, Kind
 from reticent.model import Finding
 
 
@@ -20,11 +19,7 @@ class LogKeys:
     opened: Opened
 
     def _keys(self) -> PeriodKeys:
-        return PeriodKeys(self.opened.keys, self._record)
-
-    def _record(self, entry: Mapping[str, object], once: str) -> None:
-        fields = {name: value for name, value in entry.items() if name != "kind"}
-        self.opened.record(Kind(str(entry["kind"])), once, Actor.OPERATOR, **fields)
+        return PeriodKeys(self.opened.keys, self.opened.record_of_keys)
 
     @property
     def today(self) -> str:
@@ -41,7 +36,7 @@ class LogKeys:
         site = self.opened.site
         if not site.keys_path.is_dir():
             return []
-        live = PeriodKeys(Folder(site.keys_path, site.state_path), self._record).live()
+        live = PeriodKeys(Folder(site.keys_path, site.state_path), self.opened.record_of_keys).live()
         return [one for one in live if one[0].startswith(f"{PURPOSE}/") and one[1] < self.today]
 
     def destroy_past(self) -> Iterator[str]:

@@ -16,6 +16,7 @@ from reticent.acts.systems import OpenSystem, SqlSystem
 from reticent.errors import ConfigurationError, NotPermitted, ReticentError, SystemRefused
 from reticent.keyring import officers
 from reticent.keyring.folder import Folder
+from reticent.keyring.salts import Salts
 from reticent.keyring.signing import LedgerKey
 from reticent.ledger.entries import Actor, Kind, hour
 from reticent.ledger.log import Log
@@ -129,6 +130,16 @@ class Opened:
             index = log.append([entry], once=once)[0]
             log.checkpoint(key)
             return {"index": index, "size": log.size, "root": log.root(log.size).hex()}
+
+    def record_of_keys(self, entry: Mapping[str, object], once: str) -> None:
+        """Append what a key folder did: a key or a salt was made or destroyed."""
+        fields = {name: value for name, value in entry.items() if name != "kind"}
+        self.record(Kind(str(entry["kind"])), once, Actor.OPERATOR, **fields)
+
+    def destroy_salts(self) -> int:
+        """Destroy the salts of commitments whose day has come, but not under a hold on everything; return how many."""
+        held = self.holds.held("", "", "") is not None
+        return Salts(self.keys, self.record_of_keys).destroy_due(self.clock.now().date(), lambda _: held)
 
 
 def _series_names(site: Site, name: str) -> Iterator[str]:
