@@ -179,7 +179,7 @@ def _worker(lab: kit.Lab, size: int) -> Iterator[tuple[subprocess.Popen[str], Pa
 
 def _run_and_kill(lab: kit.Lab, kills: int, rng: random.Random, longest: float) -> int:
     """Run until done, killing the first ``kills`` tries: some while they start, most while they sever."""
-    killed = 0
+    killed = gave_way = 0
     while True:
         with _worker(lab, 17 if killed < kills else 400) as (process, started):
             if killed < kills:
@@ -193,6 +193,9 @@ def _run_and_kill(lab: kit.Lab, kills: int, rng: random.Random, longest: float) 
                     killed += 1
             out, err = process.communicate(timeout=120)
         if process.returncode == -signal.SIGKILL:
+            continue
+        if process.returncode == 3 and "wanted the same rows" in out and gave_way < 5:
+            gave_way += 1  # before its first chunk or after its last, on a machine that is very busy
             continue
         assert process.returncode in (0, 4), out + err
         if process.returncode == 4:

@@ -73,7 +73,7 @@ def test_automatic_renewals_are_told_apart() -> None:
     [
         ("VISITS", "gate counter"),
         ("TOTCIR", "needs ELMATCIR"),
-        ("PITUSR", "nothing here counts computer_sessions"),
+        ("PITUSR", "nothing here counts computer_sessions of that year"),
     ],
 )
 def test_what_is_not_known_says_where_it_comes_from(name: str, why: str) -> None:

@@ -97,7 +97,9 @@ def _count(
             _add(margins, measure, margin, str(year), counts)
         for included in measure.includes:
             counts.setdefault(included, {})
-        answered.sources[measure.id].append(f"{system.name}: {measure.source}, {measure.title.lower()}")
+        answered.sources[measure.id].append(
+            f"{system.name}: {measure.source}, {measure.title[0].lower()}{measure.title[1:]}"
+        )
 
 
 def _add(margins: Any, measure: MeasureFacts, margin: str, year: str, counts: dict[str, dict[str, int]]) -> None:

@@ -13,15 +13,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time
 from pathlib import Path
+from typing import TypeVar
 
-from reticent.errors import OutcomeUnknown, ReticentError, SystemBusy, SystemUnreachable
+from reticent.errors import OutcomeUnknown, SystemBusy, SystemUnreachable
 from reticent.model import Chunk, Receipt, Step
 from reticent.ports import Clock, HoldBook, Severer, Walk
 
+Done = TypeVar("Done")
+
 SMALLEST, FIRST, LARGEST = 1, 500, 10_000
-LONGEST_SECONDS = 0.3
-"""No transaction should be longer: a check-in that meets it waits this long."""
 AIM_SECONDS = 0.2
+"""How long a transaction should take: a check-in that meets it waits this long, and 0.3 s is too long."""
 RETRIES = 8
 LOOK_AROUND_SECONDS = 5.0
 WIRES_SECONDS = 30.0
@@ -71,16 +73,16 @@ class Engine:
     def run_step(self, step: Step, record_class: str, cutoff: datetime, ceiling: int, run: str, first: int) -> int:
         """Sever at most ``ceiling`` due rows of a step; return how many. Raises Stopped."""
         if not self._before:
-            self._before = self.totals()
+            self._before = self._patiently(self.totals)
         walk = self.severer.chunks(step, cutoff, run, first)
         # A hold looked at for the step before may still cover this one.
         self._size, self._epoch = FIRST, -1
         try:
             done = self._chunks(walk, step, record_class, ceiling)
         except Stopped:
-            self.collect()
+            self._patiently(self.collect)
             raise
-        self.collect()
+        self._patiently(self.collect)
         self._check_wires()
         return done
 
@@ -97,7 +99,7 @@ class Engine:
             self.severed += receipt.rows
             self.progress(step, receipt.rows)
             if chunks % COLLECT_EVERY == 0:
-                self.collect()
+                self._patiently(self.collect)
         return done
 
     def _moves(self, step: Step, receipt: Receipt) -> bool:
@@ -107,18 +109,24 @@ class Engine:
         return self._idle < RETRIES
 
     def _next(self, walk: Walk, left: int) -> Receipt | None:
-        for attempt in range(RETRIES):
-            chunk = walk.next(min(self._size, left))
-            if chunk is None:
-                return None
-            try:
-                receipt = self._apply(chunk)
-            except SystemBusy as busy:
-                self._give_way(attempt, busy)
-                continue
+        receipt = self._patiently(lambda: self._try(walk, left))
+        if receipt is not None:
             walk.advance()
-            return receipt
-        return None
+        return receipt
+
+    def _try(self, walk: Walk, left: int) -> Receipt | None:
+        chunk = walk.next(min(self._size, left))
+        return None if chunk is None else self._apply(chunk)
+
+    def _patiently(self, act: Callable[[], Done]) -> Done:
+        """Do something the live system may be in the way of: it goes first, we come again, smaller and later."""
+        for attempt in range(RETRIES - 1):
+            try:
+                return act()
+            except SystemBusy:
+                self._size = max(SMALLEST, self._size // 2)
+                self.pause(0.1 * 2**attempt)
+        return act()
 
     def _apply(self, chunk: Chunk) -> Receipt:
         started = clock_time.monotonic()
@@ -150,12 +158,6 @@ class Engine:
             return
         aimed = rows * AIM_SECONDS / max(seconds, 0.001)
         self._size = int(min(LARGEST, 2 * self._size, max(SMALLEST, self._size // 2, aimed)))
-
-    def _give_way(self, attempt: int, busy: ReticentError) -> None:
-        if attempt == RETRIES - 1:
-            raise busy
-        self._size = max(SMALLEST, self._size // 2)
-        self.pause(0.1 * 2**attempt)
 
     def _look_around(self, step: Step, record_class: str) -> None:
         if self.limits.stop_file.exists():
@@ -195,7 +197,7 @@ class Engine:
 
     def _look_at_system(self) -> None:
         for attempt in range(RETRIES):
-            why = self.obstacle()
+            why = self._patiently(self.obstacle)
             if not why:
                 return
             self.pause(LOOK_AROUND_SECONDS if attempt else 1.0)
@@ -203,7 +205,7 @@ class Engine:
 
     def _check_wires(self) -> None:
         self._wired = clock_time.monotonic()
-        after = self.totals()
+        after = self._patiently(self.totals)
         for name, before in self._before.items():
             if tripped(before, after.get(name, "0")):
                 raise Stopped(f'tripwire "{name}": {before} before, {after.get(name)} now')

@@ -229,7 +229,7 @@ def _count(each: ReportField, counts: Counts, groups: Mapping[str, AbstractSet[s
 def _gap(term: Term, counts: Counts, groups: Mapping[str, AbstractSet[str]]) -> str:
     """Say what keeps a term from being counted; nothing when nothing does."""
     if term.measure not in counts:
-        return f"nothing here counts {term.measure}"
+        return f"nothing here counts {term.measure} of that year"
     filters = (*term.groups, *term.without)
     if undeclared := [group for group in filters if group not in groups]:
         return f"declare which item types are {', '.join(undeclared)}"
