@@ -28,7 +28,7 @@ from reticent.errors import ConfigurationError, EvidenceBroken, NotPermitted, Us
 from reticent.guard.case import Taken
 from reticent.guard.instruments import ScopeSheet
 from reticent.guard.words import Role, State, Step
-from reticent.keyring.casefile import CaseKeys
+from reticent.keyring.casefile import CaseKeys, open_as
 
 
 @pytest.fixture(scope="session")
@@ -106,6 +106,8 @@ def test_a_register_recognises_whom_it_is_about_without_naming_them(desk: Desk) 
     assert covering(desk.opened, ["51"])
     assert covering(desk.opened, ["no one", " 51 "])
     assert not covering(desk.opened, ["52"])
+    desk.clock.wait(hours=80)
+    assert covering(desk.opened, ["51"]), "the hold has lapsed, but the paper is open and nothing was copied"
     desk.take(name, "lift_hold", "counsel")
     assert not covering(desk.opened, ["51"])
 
@@ -197,6 +199,28 @@ def test_an_officer_replaced_in_mid_case_does_not_sign_and_the_old_approval_no_l
     assert not gate.prepare(task.order, task.asker, task.approvals, ["ils"]).allowed
     with pytest.raises(NotPermitted, match="not this officer's"):
         desk.take(name, "notify_defect", "counsel", facts={"defects": ["no_judge"]})
+
+
+def test_after_a_change_of_officers_everything_is_sealed_anew(desk: Desk) -> None:
+    name = to_counsel(desk)
+    old, new = desk.identities["counsel"], desk._age("successor")
+    desk.write_site(counsel="successor")
+    with pytest.raises(EvidenceBroken):
+        sheets_of(desk.load(name), new)
+    before = sheets_of(desk.load(name), desk.identities["custodian"])
+    done = desk.take(name, "reseal", "custodian")
+    assert done.inquiry.case.state is State.COUNSEL_REVIEW
+    assert sheets_of(desk.load(name), new) == before
+    assert scope_of(desk.load(name), new).patrons == {"51"}
+    with pytest.raises(EvidenceBroken):
+        sheets_of(desk.load(name), old)
+    for sealed in (desk.folder / "state" / "inquiries").iterdir():
+        assert open_as(sealed.read_bytes(), new)
+        with pytest.raises(EvidenceBroken):
+            open_as(sealed.read_bytes(), old)
+    desk.take(name, "seal", "custodian", facts={"gag": True, "review": "2026-12-24"})
+    assert [one.id for one in acts.listed(desk.opened, new)] == [name]
+    assert acts.listed(desk.opened, old) == []
 
 
 def test_the_same_person_under_two_keys_is_one_person(desk: Desk) -> None:

@@ -110,7 +110,7 @@ class Stored(RuleBasedStateMachine):
         self.library = type(self).desk()
         self.book = Casebook(self.library.opened)
         self.now, self.case = walk.DAY, Case()
-        self.inquiry: Inquiry = self.book.new(b"")
+        self.inquiry: Inquiry = self.book.new()
         self.step(Taken(Step.RECORD, self.now, walk.F, "Stat. 1", walk.FACTS[Step.RECORD][0]))
         facts = {"kind": kind, **law}
         self.step(Taken(Step.TRIAGE, self.now, walk.F, "Stat. 1", facts))

@@ -64,11 +64,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Inquiry:
-    """A case with its steps. ``nonce`` is random and kept with it; ``door`` opens to an officer's age key."""
+    """A case with its steps. ``nonce`` is random and kept with it, so that no digest can be guessed."""
 
     id: str
     nonce: str = field(repr=False)
-    door: bytes = field(repr=False)
     case: Case
     entries: tuple[Entry, ...]
     head: str
@@ -128,9 +127,9 @@ class Casebook:
         self._opened, self._rows = opened, opened.register
         self._keys = CaseKeys(opened.keys)
 
-    def new(self, door: bytes) -> Inquiry:
+    def new(self) -> Inquiry:
         """Return an inquiry without a step yet, under a random name."""
-        return Inquiry(secrets.token_hex(4), secrets.token_hex(16), door, Case(), (), "0" * 64)
+        return Inquiry(secrets.token_hex(4), secrets.token_hex(16), Case(), (), "0" * 64)
 
     def after(self, inquiry: Inquiry, entry: Entry) -> Inquiry:
         """Return the inquiry after one more step, by the rules; nothing is written."""
@@ -148,7 +147,7 @@ class Casebook:
         after = replace(after, entries=(*inquiry.entries, entry))
         body: dict[str, object] = {**entry.plain(), "prev": inquiry.head}
         if place == 0:
-            body |= {"nonce": inquiry.nonce, "door": base64.b64encode(inquiry.door).decode("ascii")}
+            body["nonce"] = inquiry.nonce
         sealed = key.close(place, json.dumps(body, sort_keys=True).encode())
         self._rows.append(inquiry.id, place, sealed)
         return replace(after, head=hashlib.sha256(sealed).hexdigest())
@@ -201,11 +200,11 @@ class Casebook:
             ) from None
 
     def _taken_anew(self, name: str, key: CaseKey, sealed: Sequence[bytes]) -> Inquiry:
-        inquiry = Inquiry(name, "", b"", Case(), (), "0" * 64)
+        inquiry = Inquiry(name, "", Case(), (), "0" * 64)
         for place, row in enumerate(sealed):
             body = json.loads(key.open(place, row))
             if place == 0:
-                inquiry = replace(inquiry, nonce=str(body["nonce"]), door=base64.b64decode(body["door"]))
+                inquiry = replace(inquiry, nonce=str(body["nonce"]))
             if body["prev"] != inquiry.head:
                 raise ValueError
             inquiry = replace(self.after(inquiry, _entry(body)), head=hashlib.sha256(row).hexdigest())

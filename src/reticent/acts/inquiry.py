@@ -6,7 +6,9 @@ and everything before it. What people write goes into sheets and files, sealed t
 
 from __future__ import annotations
 
-import secrets
+import hashlib
+import json
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC
@@ -27,7 +29,7 @@ from reticent.guard.reporting import Transparency
 from reticent.guard.sheets import NotesSheet, Sheet
 from reticent.guard.words import FACTS, Instrument, Level, PartyKind, RecordClass, Role, Standing, Step
 from reticent.keyring import officers as signatures
-from reticent.keyring.casefile import open_as, seal_to_any
+from reticent.keyring.casefile import open_as, public_of, seal_to_any
 from reticent.policy.gate import Asker
 from reticent.policy.orders import Act, person
 from reticent.policy.permits import Scope
@@ -67,10 +69,9 @@ class Outcome:
 def record(opened: Opened, offer: Offer) -> Inquiry:
     """Record a contact. Raises ConfigurationError where no officer can read what is sealed."""
     _ = opened.book
-    readers = _readers(opened)
-    door = seal_to_any(secrets.token_bytes(32), readers)
+    _readers(opened)
     book = Casebook(opened)
-    return _take(opened, book, book.new(door), Step.RECORD, offer).inquiry
+    return _take(opened, book, book.new(), Step.RECORD, offer).inquiry
 
 
 def advance(opened: Opened, name: str, step: Step, offer: Offer, identity: str = "") -> Outcome:
@@ -82,20 +83,23 @@ def advance(opened: Opened, name: str, step: Step, offer: Offer, identity: str =
     _ = opened.book
     book = Casebook(opened)
     inquiry = visible(opened, name, identity)
+    if step is Step.RESEAL:
+        return _reseal(opened, book, inquiry, offer, identity)
     return _take(opened, book, inquiry, step, offer)
 
 
 def visible(opened: Opened, name: str, identity: str = "") -> Inquiry:
-    """Return an inquiry whoever asks may know of; a sealed one to officers only, by an age key that opens its door."""
+    """Return an inquiry whoever asks may know of; a sealed one only to who holds a sitting officer's age key."""
     inquiry = Casebook(opened).load(name)
-    if inquiry.case.sealed and not _opens(inquiry, identity):
+    if inquiry.case.sealed and not _officer(opened, identity):
         raise unknown()
     return inquiry
 
 
 def listed(opened: Opened, identity: str = "") -> list[Inquiry]:
     """Return the inquiries whoever asks may know of, the latest first."""
-    found = [one for one in Casebook(opened).all() if not one.case.sealed or _opens(one, identity)]
+    officer = _officer(opened, identity)
+    found = [one for one in Casebook(opened).all() if officer or not one.case.sealed]
     return sorted(found, key=lambda one: (one.case.at, one.id), reverse=True)
 
 
@@ -113,28 +117,31 @@ def scope_of(inquiry: Inquiry, identity: str) -> Scope:
 
     Raises EvidenceBroken for a key that is no officer's, NotPermitted if no scope fits the case as it stands.
     """
-    for entry in reversed(inquiry.entries):
-        if entry.sheet and "scope" in entry.taken.facts:
-            sheet = _reopened(entry, identity)
-            if isinstance(sheet, InstrumentSheet | NotesSheet) and sheet.scope is not None:
-                scope = sheet.scope.scope()
-                if inquiry.scope_digest(scope) == inquiry.case.scope:
-                    return scope
+    for _, sheet in reversed(sheets_of(inquiry, identity)):
+        if isinstance(sheet, InstrumentSheet | NotesSheet) and sheet.scope is not None:
+            scope = sheet.scope.scope()
+            if inquiry.scope_digest(scope) == inquiry.case.scope:
+                return scope
     raise NotPermitted("No scope was taken in that fits the case as it stands.", do="Register the paper again.")
 
 
 def sheets_of(inquiry: Inquiry, identity: str) -> list[tuple[Step, Sheet]]:
-    """Open every sheet of an inquiry, for an officer to read."""
-    return [(entry.taken.step, _reopened(entry, identity)) for entry in inquiry.entries if entry.sheet]
+    """Open every sheet of an inquiry, in order. After a change of officers: from where they were sealed anew on.
+
+    Raises EvidenceBroken for a key that is not of an officer they were sealed to.
+    """
+    written = [entry for entry in inquiry.entries if entry.sheet]
+    anew = max((n for n, entry in enumerate(written) if entry.taken.step is Step.RESEAL), default=0)
+    return [pair for entry in written[anew:] for pair in _reopened(entry, identity)]
 
 
 def covering(opened: Opened, identifiers: Sequence[str]) -> bool:
-    """Whether an open inquiry with a hold in force is about one of these identifiers and is not copied yet.
+    """Whether an inquiry about one of these identifiers waits for its sealed copy, or has an open paper and no copy.
 
     Answers the severing at one patron's wish, which must then wait for the sealed copy or for counsel.
     """
     now, book = opened.clock.now(), Casebook(opened)
-    waiting = (inquiry for inquiry in book.all() if inquiry.case.hold.waits(now))
+    waiting = [one for one in book.all() if one.case.hold.waits(now) or (one.case.pending and not one.case.hold.copied)]
     return any(book.marked(inquiry, one) for inquiry in waiting for one in identifiers)
 
 
@@ -315,18 +322,40 @@ def _readers(opened: Opened) -> list[str]:
     return keys
 
 
-def _opens(inquiry: Inquiry, identity: str) -> bool:
-    try:
-        return bool(identity) and len(open_as(inquiry.door, identity)) == 32
-    except ReticentError:
-        return False
+def _officer(opened: Opened, identity: str) -> bool:
+    """Whether this age key file is a sitting officer's."""
+    return bool(public_of(identity) & {one.age.strip() for one in opened.site.officers.values() if one.age})
 
 
-def _reopened(entry: Entry, identity: str) -> Sheet:
-    import tomllib
-
+def _reopened(entry: Entry, identity: str) -> list[tuple[Step, Sheet]]:
+    """Open the sheet of a step: one sheet, or all sheets before it when it sealed them anew."""
     text = open_as(entry.sheet, identity).decode("utf-8")
-    return sheets.model_of(entry.taken.step).model_validate(tomllib.loads(text))
+    if entry.taken.step is Step.RESEAL:
+        return [(Step(step), _sheet(Step(step), values)) for step, values in json.loads(text)]
+    return [(entry.taken.step, _sheet(entry.taken.step, tomllib.loads(text)))]
+
+
+def _sheet(step: Step, values: Mapping[str, object]) -> Sheet:
+    return sheets.model_of(step).model_validate(values)
+
+
+def _reseal(opened: Opened, book: Casebook, inquiry: Inquiry, offer: Offer, identity: str) -> Outcome:
+    """Seal sheets and files anew to the sitting officers; ``identity`` is of one who can still open them."""
+    written = [(str(step), sheet.model_dump(mode="json")) for step, sheet in sheets_of(inquiry, identity)]
+    says = _law(opened, inquiry.case, Step.RESEAL, offer, None)
+    draft = Taken(Step.RESEAL, opened.clock.now().astimezone(UTC), frozenset(), says.cite, {})
+    text = inquiry.step_statement(draft, hashlib.sha256(json.dumps(written).encode()).hexdigest())
+    by = _signers(opened, Step.RESEAL, text, offer.signed)
+    if not by:
+        return Outcome(inquiry, Step.RESEAL, text, _write(opened, inquiry, text), says)
+    sealed = seal_to_any(json.dumps(written).encode(), _readers(opened))
+    signed = {role: armour.decode("ascii", "replace") for role, armour in offer.signed.items()}
+    for entry in inquiry.entries:
+        for name in entry.files.values():
+            papers.reseal(opened, name, identity)
+    after = book.add(inquiry, Entry(replace(draft, by=by), signed, sheet=sealed))
+    _statement_path(opened, inquiry).unlink(missing_ok=True)
+    return Outcome(after, Step.RESEAL, says=says)
 
 
 def task_of(opened: Opened, inquiry: Inquiry, identity: str, accounts: Mapping[str, str], act: Act) -> Task:

@@ -13,7 +13,7 @@ import pyrage
 
 from reticent.acts.opening import Opened
 from reticent.errors import SystemRefused, UsageError
-from reticent.keyring.casefile import recipients
+from reticent.keyring.casefile import open_as, recipients
 
 LARGEST = 200 * 10**6
 """Bytes. A scanned order is far smaller; whatever is larger is not a paper."""
@@ -64,6 +64,24 @@ def digest(path: Path) -> str:
     """Return the SHA-256 (hex) of a file, read piece by piece. Raises UsageError if it cannot be taken in."""
     with _opened(path) as source:
         return hashlib.file_digest(source, "sha256").hexdigest()
+
+
+def reseal(opened: Opened, name: str, identity: str) -> None:
+    """Seal a copy anew to the officers who now sit; ``identity`` opens the old one. The old one stands until then."""
+    path = opened.site.state_path / "inquiries" / name
+    draft = path.with_suffix(".part")
+    try:
+        content = open_as(path.read_bytes(), identity)
+        draft.write_bytes(
+            pyrage.encrypt(content, recipients([one.age for one in opened.site.officers.values() if one.age]))
+        )
+        draft.chmod(0o600)
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise SystemRefused(
+            "The sealed copy cannot be written.", where=str(path.parent), do="Make room there."
+        ) from None
 
 
 def remove(opened: Opened, name: str) -> None:

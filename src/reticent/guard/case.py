@@ -105,6 +105,12 @@ class Case:
         return ""
 
     @property
+    def pending(self) -> bool:
+        """Whether a paper is in hand, nothing was handed over, and counsel has not lifted its hold."""
+        lifted = self.hold.kind is HoldKind.LIFTED
+        return self.instrument and self.ending is None and not lifted
+
+    @property
     def gagged(self) -> bool:
         """Whether the paper forbids telling the patron."""
         return self.notice is Notice.DEFERRED

@@ -678,6 +678,13 @@ RULES: Mapping[Step, Rule] = MappingProxyType(
             needs=((lambda case, _: case.listed, "What was viewed and taken is not listed."),),
             effect=effects.ends(Ending.WARRANT_EXECUTED),
         ),
+        Step.RESEAL: Rule(
+            "Seal everything written anew, to the officers who now sit",
+            frozenset(State) - {State.IDLE, State.DISPOSED},
+            None,
+            ANY_OFFICER,
+            "R38",
+        ),
         Step.SEAL: Rule(
             "Seal the case", _OPEN, None, ANY_OFFICER, "R23", ("gag", "review"), ("gag_until",), effect=effects.seal
         ),

@@ -248,6 +248,7 @@ class Step(StrEnum):
     PRODUCE_UNDER_WARRANT = "produce_under_warrant"
     COUNTERSIGN = "countersign"
     END_WARRANT = "end_warrant"
+    RESEAL = "reseal"
     SEAL = "seal"
     REVIEW_GAG = "review_gag"
     UNSEAL = "unseal"

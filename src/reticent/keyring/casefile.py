@@ -114,10 +114,22 @@ def seal_to_any(content: bytes, lines: Sequence[str]) -> bytes:
 
 def open_as(sealed: bytes, identity: str) -> bytes:
     """Decrypt with an officer's age identity (the text of the key file). Raises EvidenceBroken if it does not open."""
-    lines = [line for line in identity.splitlines() if line.startswith("AGE-SECRET-KEY-")]
     try:
-        return pyrage.decrypt(sealed, [pyrage.x25519.Identity.from_str(line.strip()) for line in lines])
-    except (pyrage.DecryptError, pyrage.IdentityError, ValueError):
+        return pyrage.decrypt(sealed, _identities(identity))
+    except (pyrage.DecryptError, ValueError):
         raise EvidenceBroken(
             "This key file does not open it.", do="Use the age key file of an officer named when it was sealed."
         ) from None
+
+
+def public_of(identity: str) -> frozenset[str]:
+    """Return the public age keys of a key file; none if it is no key file."""
+    return frozenset(str(one.to_public()) for one in _identities(identity))
+
+
+def _identities(text: str) -> list[pyrage.x25519.Identity]:
+    lines = [line.strip() for line in text.splitlines() if line.startswith("AGE-SECRET-KEY-")]
+    try:
+        return [pyrage.x25519.Identity.from_str(line) for line in lines]
+    except pyrage.IdentityError:
+        return []
