@@ -272,6 +272,7 @@ def test_the_published_policy_names_the_logs(lab: kit.Lab) -> None:
     page = (lab.folder / "pages" / "policy.html").read_text()
     assert "EZproxy access log" in page
     assert "7 days more" in page
+    assert (lab.folder / "pages" / "policy.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_a_trial_severs_whole_files_up_to_a_hundred_ties(lab: kit.Lab) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 from importlib import resources
 
@@ -17,6 +18,7 @@ from reticent.policy.director import director_page
 from reticent.policy.engine import Engine
 from reticent.policy.publish import InForce, Kept, PolicyText, publish, read
 from reticent.policy.situations import Situation, as_request, tell, try_all
+from reticent.report.page import published_pdf
 
 SITE = InForce(
     library="Lakeside <Public> Library",
@@ -182,3 +184,41 @@ def test_a_kept_policy_comes_back_the_same() -> None:
     for text in ("", "{}", "[]", "null"):
         with pytest.raises(ConfigurationError):
             read(text)
+
+
+def words(pdf: bytes) -> str:
+    """Return what a reader of the PDF reads, by other code."""
+    done = subprocess.run(["pdftotext", "-raw", "-", "-"], input=pdf, capture_output=True, check=True)
+    return " ".join(done.stdout.decode().replace("\x0c", " ").split())
+
+
+def plain(pdf: bytes) -> str:
+    return words(pdf).replace("’", "'").replace("“", '"').replace("”", '"').replace("- ", "-").replace(" ", "")
+
+
+def test_the_pdf_says_what_the_html_says_and_is_tagged() -> None:
+    published = publish(SITE, shipped_adopted())
+    pdf = published_pdf(published, NOW, marked=False)
+    assert pdf == published_pdf(published, NOW, marked=False)
+    assert b"/MarkInfo" in pdf
+    assert b"pdfuaid" in pdf
+    shown = plain(pdf)
+    for section in published.policy.sections:
+        assert section.heading.replace(" ", "") in shown
+        for sentence in section.sentences:
+            assert sentence.replace(" ", "").replace("“", '"').replace("”", '"').replace("’", "'") in shown, sentence
+
+
+def test_the_marked_pdf_tells_struck_and_inserted_in_words() -> None:
+    before = publish(SITE, shipped_adopted()).policy
+    longer = replace(SITE, kept=(replace(SITE.kept[0], days=30), *SITE.kept[1:]))
+    shown = words(published_pdf(publish(longer, shipped_adopted(), before), NOW, marked=True))
+    assert "[inserted: owed, and 30 days more.]" in shown
+    assert "[struck: owed.]" in shown
+    assert "kept longer: Loans (0 days before, 30 days now)" in shown
+
+
+def test_markup_in_a_librarys_name_is_text_in_the_pdf() -> None:
+    site = replace(SITE, library='#emph[x] $1$ *b* \\ "quoted"')
+    shown = words(published_pdf(publish(site, shipped_adopted()), NOW, marked=False))
+    assert "#emph[x] $1$ *b*" in shown

@@ -16,6 +16,8 @@ from tests.report.made import MADE, check, finding, inventory, plain, results, s
 
 from reticent.model import Disposition, RecordClass
 from reticent.policy import retention
+from reticent.policy.adoption import shipped
+from reticent.policy.director import director_page
 from reticent.report.figures import kept
 from reticent.report.page import TEMPLATES, render
 from reticent.report.results import Purpose, Results, Statistics
@@ -259,3 +261,14 @@ def test_the_prefixes_are_those_the_policy_and_the_plan_use() -> None:
     assert retention.NO_ITEM.startswith(NO_ITEM)
     site = Site.model_validate({"library": {"name": "L"}, "systems": {"ils": {"kind": "koha"}}})
     assert retention.retention(site, "ils", "x", "payment").source == f"{NOT_SET}payment"
+
+
+def test_the_promises_are_on_the_page_with_every_situation_to_try() -> None:
+    policy = director_page(shipped(), MADE)
+    page = render(replace(results(), policy=policy))
+    shown = words(page)
+    assert all(re.sub(r"\s+", " ", line.says) in shown for line in policy.lines)
+    assert f"{len(policy.answers)} situations" in shown
+    assert "Refused: One person cannot give both approvals." in shown
+    assert "<script" not in page
+    assert "The policy in force cannot be loaded" in words(render(replace(results(), policy=None)))

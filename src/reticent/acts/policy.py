@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reticent.acts.files import write_text
+from reticent.acts.files import write, write_text
 from reticent.acts.gate import archive, digest_in_force, in_force, last_adoption
 from reticent.acts.log_system import KINDS as LOGS
 from reticent.acts.log_system import series_of, sources
@@ -32,7 +32,7 @@ from reticent.policy.prove import CheckResult
 from reticent.policy.publish import InForce, Kept, PolicyText, Published, publish, read
 from reticent.policy.retention import retention
 from reticent.policy.situations import Situation
-from reticent.report.page import promises_page, published_page
+from reticent.report.page import promises_page, published_page, published_pdf
 from reticent.tomlfile import nearest
 
 if TYPE_CHECKING:
@@ -160,23 +160,39 @@ def text_path(opened: Opened, digest: str) -> Path:
     return opened.site.state_path / "policy" / f"text-{digest}.json"
 
 
-def publish_pages(opened: Opened, out: Path) -> tuple[list[Path], Proposal]:
-    """Write the pages people read: the policy in force, the promises, and the draft marked up if it differs."""
-    now, made = in_force(opened), opened.clock.now()
-    pages = {
-        "policy.html": published_page(publish(site_text(opened), now), marked=False),
-        "promises.html": promises_page(director_page(now, made), opened.site.library.name),
-    }
-    found = proposal(opened)
+@dataclass(frozen=True)
+class Pages:
+    """The pages written; ``lacking`` says why there is no PDF of them, "" if there is."""
+
+    paths: tuple[Path, ...]
+    lacking: str
+
+
+def publish_pages(opened: Opened, out: Path) -> tuple[Pages, Proposal]:
+    """Write the pages people read: the policy in force, the promises, and the draft marked up if it differs.
+
+    HTML always, and PDF where typst is installed.
+    """
+    now, made, found = in_force(opened), opened.clock.now(), proposal(opened)
+    texts = {"policy": (publish(site_text(opened), now), False)}
     if found.changed:
-        pages["policy-marked.html"] = published_page(found.published, marked=True)
+        texts["policy-marked"] = (found.published, True)
+    promises = promises_page(director_page(now, made), opened.site.library.name)
+    pages: dict[str, str | bytes] = {"promises.html": promises}
+    lacking = ""
+    for name, (text, marked) in texts.items():
+        pages[f"{name}.html"] = published_page(text, marked=marked)
+        try:
+            pages[f"{name}.pdf"] = published_pdf(text, made, marked=marked)
+        except SystemRefused as error:
+            lacking = error.on_one_line()
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError:
         raise SystemRefused("The folder cannot be made.", where=str(out), do="Choose another with --out.") from None
-    for name, page in pages.items():
-        write_text(out / name, page)
-    return [out / name for name in pages], found
+    for file, page in pages.items():
+        write(out / file, page)
+    return Pages(tuple(out / file for file in sorted(pages)), lacking), found
 
 
 def site_text(opened: Opened) -> InForce:

@@ -12,8 +12,11 @@ from typing import Any
 from reticent.acts.check import CheckReport, check
 from reticent.acts.files import write_text
 from reticent.acts.find import Inventory, find
+from reticent.acts.gate import in_force
 from reticent.acts.opening import Opened, Progress, map_of
+from reticent.errors import ReticentError
 from reticent.ledger.log import Log
+from reticent.policy.director import DirectorPage, director_page
 from reticent.report.page import render
 from reticent.report.results import Document, Evidence, Purpose, Question, Results, Statistics
 from reticent.report.verdict import verdict
@@ -85,8 +88,16 @@ def gather(opened: Opened, done: Done, *, sample: bool = False) -> Results:
         evidence=_evidence(opened, done.run),
         purposes=_purposes(now) if now else {},
         questions=_questions(opened, now) if now else {},
+        policy=_policy(opened),
         sample=sample,
     )
+
+
+def _policy(opened: Opened) -> DirectorPage | None:
+    try:
+        return director_page(in_force(opened), opened.clock.now())
+    except ReticentError:  # `check` names it as a finding
+        return None
 
 
 def _purposes(inventory: Inventory) -> Mapping[str, Purpose]:

@@ -292,11 +292,18 @@ def publish(
 
     pages, found = publish_pages(opened(), out)
     loosenings = found.published.loosenings if found.changed else ()
-    document = {"pages": [str(path) for path in pages], "changed": found.changed, "loosenings": list(loosenings)}
+    document = {
+        "pages": [str(path) for path in pages.paths],
+        "no_pdf": pages.lacking or None,
+        "changed": found.changed,
+        "loosenings": list(loosenings),
+    }
 
     def show() -> None:
         for one in loosenings:
             say(f"Loosened: {one}", "bold")
-        say(f"Written: {', '.join(map(str, pages))}.")
+        say(f"Written: {', '.join(map(str, pages.paths))}.")
+        if pages.lacking:
+            say(pages.lacking)
 
     finish(document, show, 0)

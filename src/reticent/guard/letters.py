@@ -6,7 +6,6 @@ patron's address) is data: it reaches typst as JSON and is shown as text, so not
 
 from __future__ import annotations
 
-import json
 import string
 import textwrap
 import tomllib
@@ -19,7 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from reticent.errors import SystemRefused, UsageError
+from reticent.errors import UsageError
+from reticent.pdf import pdf
 
 TEMPLATES = Path(__file__).parent / "templates"
 LONGEST = 4000
@@ -184,31 +184,7 @@ def card_pdf(made: Card, on: date) -> bytes:
 
 
 def _compiled(template: str, data: Mapping[str, Any], day: str) -> bytes:
-    try:
-        import typst
-    except ImportError:
-        raise SystemRefused(
-            "PDF letters need typst, which is not installed here.",
-            do='Install the extra ("reticent[letters]"), or send the plain text, which says the same.',
-        ) from None
-    made = datetime.strptime(day, "%B %d, %Y").replace(tzinfo=UTC)
-    try:
-        return bytes(
-            typst.compile(
-                str(TEMPLATES / template),
-                root=str(TEMPLATES),
-                ignore_system_fonts=True,
-                format="pdf",
-                pdf_standards=["ua-1"],
-                sys_inputs={"data": json.dumps(data)},
-                timestamp=int(made.timestamp()),
-            )
-        )
-    except RuntimeError:
-        # What typst says quotes the letter.
-        raise SystemRefused(
-            "typst could not set this letter.", do="Send the plain text, which says the same."
-        ) from None
+    return pdf(TEMPLATES / template, data, datetime.strptime(day, "%B %d, %Y").replace(tzinfo=UTC))
 
 
 def visible(value: str) -> str:

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from reticent import __version__
 from reticent.guard.reporting import NOTE, Transparency
+from reticent.pdf import pdf
 from reticent.policy.director import DirectorPage
 from reticent.policy.publish import Published
 from reticent.report import classes, figures, tables, verdict, waiting
@@ -60,6 +61,28 @@ def render(results: Results) -> str:
 def published_page(published: Published, *, marked: bool) -> str:
     """Return the policy people read as HTML, or its marked-up version."""
     return str(_environment().get_template("published.html").render(published=published, marked=marked, nonce=""))
+
+
+def published_pdf(published: Published, made: datetime, *, marked: bool) -> bytes:
+    """Return the same as a tagged PDF. Raises SystemRefused where typst is not installed."""
+    policy = published.policy
+    before: list[str] = []
+    plain = [{"heading": s.heading, "sentences": [[("same", one)] for one in s.sentences]} for s in policy.sections]
+    changed = [{"heading": s.heading, "sentences": s.sentences} for s in published.marked]
+    if marked:
+        before = ["This version shows what would change: [inserted: words] and [struck: words]."]
+    if marked and published.loosenings:
+        said = "Each of these keeps less than the policy adopted last. They need the vote of the governing body."
+        loosened = {"heading": "What would be loosened", "sentences": [[("same", one)] for one in published.loosenings]}
+        before, changed = [*before, said], [loosened, *changed]
+    data = {
+        "library": policy.library,
+        "title": f"Confidentiality policy of {policy.library}",
+        "before": before,
+        "sections": changed if marked else plain,
+        "foot": f"Text {policy.digest[:12]}, rules {policy.bundle[:12]}.",
+    }
+    return pdf(TEMPLATES / "published.typ", data, made)
 
 
 def promises_page(page: DirectorPage, library: str) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from reticent.model import Margins
+from reticent.policy.director import DirectorPage
 
 Document = Mapping[str, Any]
 """What an act's result returns from ``document()``; docs/reference has the shapes."""
@@ -70,6 +71,8 @@ class Results:
     evidence: Evidence | None = None
     purposes: Mapping[str, Purpose] = field(default_factory=dict)
     questions: Mapping[tuple[str, str], Question] = field(default_factory=dict)
+    policy: DirectorPage | None = None
+    """What the policy in force promises, and whether it is proved."""
     sample: bool = False
     """Whether the library is made up; said at the top of the page."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from reticent.policy.director import DirectorPage
 from reticent.report.classes import ClassRow, step_name
 from reticent.report.figures import Kept
 from reticent.report.results import Document, Results
@@ -90,6 +91,22 @@ def unseen(places: Sequence[Mapping[str, str]]) -> Table:
     """Return what was not looked at."""
     rows = [(each["place"], each["system"], each["why"]) for each in places]
     return Table("Not looked at", ("Place", "System", "Why"), rows)
+
+
+def promises(page: DirectorPage) -> Table:
+    """Return a line a promise: its mark, its sentence, the clause it keeps, and why where it is not kept."""
+    rows = [(line.says, f"{line.sign} {line.mark}", line.clause, line.why or line.story) for line in page.lines]
+    return Table("What the policy promises", ("Promise", "Mark", "Clause", "Why"), rows)
+
+
+def situations(page: DirectorPage) -> Table:
+    """Return every situation that is worth trying, with its answer and the rule."""
+    rows = [
+        (f"{one.asker}: {one.question}", one.state, one.paper, one.signed, one.sentence, "; ".join(one.rules))
+        for one in page.answers
+    ]
+    columns = ("Who asks what", "Of a tie that is", "On what paper", "Signed by", "Answer", "Rule")
+    return Table("Situations and answers", columns, rows)
 
 
 def series(results: Results) -> Table:

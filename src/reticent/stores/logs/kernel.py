@@ -89,10 +89,19 @@ class Treater(Protocol):
 class Kernel:
     """Treats the lines of one log format. Not shared between processes: each makes its own."""
 
-    def __init__(self, form: LogFormat, how: Treatments, *, watch: Watch | None = None, collect: bool = False) -> None:
+    def __init__(
+        self,
+        form: LogFormat,
+        how: Treatments,
+        *,
+        watch: Watch | None = None,
+        collect: bool = False,
+        only_watch: bool = False,
+    ) -> None:
+        """``only_watch``: show the lines to ``watch``, their values unchecked, and write nothing of use."""
         self.outcome = Outcome()
         self.identities: set[bytes] | None = set() if collect else None
-        self._form, self._how, self._watch = form, how, watch
+        self._form, self._how, self._watch, self._only_watch = form, how, watch, only_watch
         self._shape = shape_of(form, grain=how.grain)
         self._lenient = shape_of(form, grain=how.grain, lenient=True)
         self._marker = marker(form)
@@ -145,13 +154,16 @@ class Kernel:
         columns = [flat[i + 1 :: step] for i in range(step - 1)]
         places = [self._place(flat, i * step, i) for i in odd]
         try:
-            if rows:
+            if rows and not self._only_watch:
                 self._columns(flat, columns, step)
+            seen = self._seen(columns, rows) if rows and self._watch is not None else None
         except Unreadable:
             return None
         self.outcome.lines += rows
-        if self._watch is not None and rows:
-            self._watch.see(self._seen(columns, rows))
+        if self._watch is not None and seen is not None:
+            self._watch.see(seen)
+        if self._only_watch and not odd:
+            return b""
         gaps = {i: flat[i * step] for i in odd}
         flat[step::step] = [b"\n"] * rows  # the newline of each row, which no group captures
         for (i, gap), (at, lines) in zip(gaps.items(), places, strict=True):

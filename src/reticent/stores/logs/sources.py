@@ -68,10 +68,14 @@ class LogSource:
         collect: bool = False,
         share: bool = False,
         known: re.Pattern[bytes] | None = None,
+        only_watch: bool = False,
     ) -> Treater:
-        """Build what treats this log. ``key`` None: identities are removed instead of pseudonymised."""
+        """Build what treats this log. ``key`` None: identities are removed instead of pseudonymised.
+
+        ``only_watch``: what comes out is of no use, so the work may be left out.
+        """
         how = treatments(load_packs(self.packs), key, share=share, known=known)
         form = self.compiled(first_line)
         if form is None:
             return line_kernel(self.format, how, self.declared, collect=collect)
-        return Kernel(form, how, watch=watch, collect=collect)
+        return Kernel(form, how, watch=watch, collect=collect, only_watch=only_watch)

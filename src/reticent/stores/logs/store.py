@@ -62,6 +62,10 @@ class _Days:
 
     def see(self, columns: Columns) -> None:
         named = [column for kind in _PERSONAL for column in columns.values.get(kind, ())]
+        first = columns.hours[0]
+        if columns.hours.count(first) == columns.rows and any(map(_NOBODY.isdisjoint, named)):
+            self.ties[first.day if first else b""] += columns.rows  # nearly every block: one hour, no empty address
+            return
         for i, hour in enumerate(columns.hours):
             if any(column[i] not in _NOBODY for column in named):
                 self.ties[hour.day if hour else b""] += 1
@@ -351,7 +355,7 @@ class Files:
 def count_ties(job: FileJob) -> Counter[bytes]:
     """Count the lines of a file that name someone, by day; what tells no day is of the newest one."""
     counted = _Days()
-    written, outcome = _read(job, counted)
+    written, outcome = _read(job, counted, only_watch=True)
     ties = counted.ties + outcome.days
     undated = ties.pop(b"", 0) + outcome.withheld
     if undated:
@@ -366,11 +370,11 @@ def count_uses(job: FileJob) -> LogTally:
     return tally
 
 
-def _read(job: FileJob, watch: Watch) -> tuple[float, Outcome]:
+def _read(job: FileJob, watch: Watch, *, only_watch: bool = False) -> tuple[float, Outcome]:
     """Let ``watch`` see every line of a file; return when it was last written, and what became of its lines."""
     with named_troubles(Path(job.path)), Path(job.path).open("rb") as raw:
         kind = compression(raw)
-        worker = job.source.treater(None, first_line=first_line(raw, kind), watch=watch)
+        worker = job.source.treater(None, first_line=first_line(raw, kind), watch=watch, only_watch=only_watch)
         with reading(raw, kind) as text:
             pump(text, NOWHERE, worker)
         return os.fstat(raw.fileno()).st_mtime, worker.outcome

@@ -1,0 +1,45 @@
+"""Tagged PDF (PDF/UA-1) through typst, which is optional: the same bytes for the same words.
+
+What is shown reaches typst as JSON and is shown as text: nothing in it can be markup.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from reticent.errors import SystemRefused
+
+
+def pdf(template: Path, data: Mapping[str, Any], made: datetime) -> bytes:
+    """Set ``data`` by a template and return the PDF, dated ``made``.
+
+    Raises SystemRefused where typst is not installed, or cannot set these words.
+    """
+    try:
+        import typst
+    except ImportError:
+        raise SystemRefused(
+            "PDF needs typst, which is not installed here.",
+            do='Install the extra ("reticent[letters]"), or use the plain text or the HTML, which say the same.',
+        ) from None
+    try:
+        return bytes(
+            typst.compile(
+                str(template),
+                root=str(template.parent),
+                ignore_system_fonts=True,
+                format="pdf",
+                pdf_standards=["ua-1"],
+                sys_inputs={"data": json.dumps(data)},
+                timestamp=int(made.timestamp()),
+            )
+        )
+    except RuntimeError:
+        # What typst says quotes the words.
+        raise SystemRefused(
+            "typst could not set these words.", do="Use the plain text or the HTML, which say the same."
+        ) from None
