@@ -39,6 +39,7 @@ DISPOSITIONS = {
     Disposition.OVERWRITE: "value overwritten",
     Disposition.GENERALISE: "time made coarser",
     Disposition.REMOVE_PATH: "part of a document taken out",
+    Disposition.REMOVE_ELEMENT: "one entry of a list in a document taken out",
     Disposition.SCRUB: "identifiers taken out of a text",
     Disposition.PSEUDONYMISE: "patron replaced under a key",
     Disposition.AGGREGATE: "rows turned into counts",
