@@ -129,6 +129,55 @@ def test_after_disposal_key_rows_and_papers_are_gone(desk: Desk) -> None:
     assert rows, "a backup may keep them; without the key they say nothing"
 
 
+def test_a_disposal_that_was_killed_is_finished_and_a_lost_key_loses_nothing(desk: Desk) -> None:
+    first, second = to_counsel(desk), to_counsel(desk)
+    desk.opened.register.bury(first)
+    assert [one.id for one in acts.listed(desk.opened)] == [second]
+    assert not CaseKeys(desk.opened.keys).exists(first)
+    assert desk.opened.register.bodies(first) == []
+    CaseKeys(desk.opened.keys).destroy(second)
+    with pytest.raises(ConfigurationError):
+        acts.listed(desk.opened)
+    assert desk.opened.register.bodies(second), "rows without a key are kept: the key may be on another disk"
+
+
+def test_a_confirmed_hold_keeps_its_force_whatever_counsel_finds_later(desk: Desk) -> None:
+    name = to_counsel(desk)
+    wider = SCOPE | {"classes": ["circulation", "search"]}
+    desk.take(name, "confirm_hold", "custodian", "counsel", facts={"until": "2027-03-01"}, sheet={"scope": wider})
+    desk.take(name, "examine", "counsel", facts=CHECKLIST)
+    desk.take(name, "notify_defect", "counsel", facts={"defects": ["no_judge"]})
+    opened = desk.opened
+    task = task_of(opened, desk.load(name), desk.identities["custodian"], {}, "hold")
+    assert task.order.scope.classes == {"circulation", "search"}
+    gate = open_gate(opened, GateJournal(Casebook(opened)))
+    assert gate.prepare(task.order, task.asker, task.approvals, ["ils"], "hold").allowed
+    assert not gate.prepare(task.order, task.asker, task.approvals, ["ils"]).allowed
+
+
+def test_what_is_typed_may_only_be_stricter_than_the_statute(tmp_path: Path, signer: Signer) -> None:
+    desk = Desk(tmp_path / "library", signer, "US-DC")
+    name = desk.record().id
+    desk.take(name, "triage", facts={"kind": "court_subpoena"})
+    paper = PAPER | {"kind": "court_subpoena"}
+    desk.take(name, "register_instrument", "custodian", files=["document"], sheet=paper)
+    desk.take(name, "send_to_counsel", "custodian")
+    loose = {**CHECKLIST, "notice_required": False, "wait_days": 1, "notice_days": 9}
+    case = desk.take(name, "examine", "counsel", facts=loose).inquiry.case
+    assert (case.notice_due, case.wait_days, case.notice_days) == (True, 10, 2)
+    case = desk.take(name, "examine", "counsel", facts={**CHECKLIST, "wait_days": 20}).inquiry.case
+    assert case.wait_days == 20
+
+
+def test_the_gates_entries_are_kept_and_those_alike_are_counted(desk: Desk) -> None:
+    book = Casebook(desk.opened)
+    journal = GateJournal(book)
+    for kind in ("gate_permit",) * 4 + ("gate_refusal",):
+        journal.append({"kind": kind}, once="")
+    again = {"kind": "gate_permit", "again": 3}
+    assert book.journalled() == [{"kind": "gate_permit"}, again, {"kind": "gate_refusal"}]
+
+
 # ---- forged, changed, moved, replaced ---------------------------------------------------------
 
 

@@ -25,6 +25,7 @@ from reticent.keyring.casefile import CaseKey, CaseKeys
 from reticent.keyring.officers import statement
 from reticent.policy.orders import Act, Approval, Order, Paper
 from reticent.policy.permits import Scope
+from reticent.state.register import TOMBSTONE
 
 APPROVING: Mapping[Step, Act] = {
     Step.APPROVE: "release",
@@ -73,11 +74,16 @@ class Inquiry:
     head: str
     """SHA-256 (hex) of the last sealed row: what the next step is signed upon."""
 
-    def order(self, scope: Scope | None = None) -> Order:
-        """Return the case as the gate reads it. Without ``scope`` only its digest is known: see ``statement``."""
+    def order(self, act: Act = "release", scope: Scope | None = None) -> Order:
+        """Return the case as the gate reads it for an act; without ``scope``, with an empty one.
+
+        A hold rests on nothing counsel has still to find, so its paper says nothing of it: what is found later does
+        not take a confirmed hold its force.
+        """
         case = self.case
+        found = frozenset[str]() if act == "hold" else case.attested
         until = _FOREVER
-        if case.valid_until is not None:
+        if case.valid_until is not None and act != "hold":
             until = datetime.combine(case.valid_until + timedelta(days=1), time(), UTC)
         paper = Paper(
             kind=str(case.kind or "informal_request"),
@@ -85,22 +91,22 @@ class Inquiry:
             recipient=f"party-{self.id}",
             valid_from=datetime.combine(case.issued or date(1970, 1, 1), time(), UTC),
             valid_until=until,
-            good_cause="good_cause" in case.attested,
-            specific_facts="specific_facts" in case.attested,
-            competent_jurisdiction="competent_jurisdiction" in case.attested,
-            defect_open=bool(case.defects),
-            not_before=case.not_before,
+            good_cause="good_cause" in found,
+            specific_facts="specific_facts" in found,
+            competent_jurisdiction="competent_jurisdiction" in found,
+            defect_open=bool(case.defects) and act != "hold",
+            not_before=None if act == "hold" else case.not_before,
             document=case.document,
         )
         return Order(self.id, self.nonce, paper, scope or Scope(), str(case.law), case.sealed)
 
     def scope_digest(self, scope: Scope) -> str:
         """Return the digest officers sign for a scope of this case."""
-        return replace(self.order(), scope=scope).digests("0" * 64)["scope"]
+        return self.order(scope=scope).digests("0" * 64)["scope"]
 
     def statement(self, act: Act, bundle: str, scope: str) -> bytes:
         """Return what officers sign for an act of the gate; ``scope`` is the scope's digest."""
-        return statement(act, {**self.order().digests(bundle), "scope": scope})
+        return statement(act, {**self.order(act).digests(bundle), "scope": scope})
 
     def step_statement(self, taken: Taken, sheet: str) -> bytes:
         """Return what an officer signs for any other step: the case, the step with its facts, what went before."""
@@ -155,29 +161,36 @@ class Casebook:
     def load(self, name: str) -> Inquiry:
         """Return an inquiry. Raises UsageError if there is none, EvidenceBroken if its rows do not hold together."""
         sealed = self._rows.bodies(name) if name.isascii() and name.isalnum() else []
-        if not sealed or name == JOURNAL:
+        if not sealed or name == JOURNAL or sealed == [TOMBSTONE]:
             raise unknown()
         return self._replayed(name, sealed)
 
     def all(self) -> Iterator[Inquiry]:
         """Yield every inquiry."""
         for name in self._rows.cases():
-            if name != JOURNAL:
-                yield self._replayed(name, self._rows.bodies(name))
+            sealed = self._rows.bodies(name)
+            if sealed == [TOMBSTONE]:
+                self.dispose(name)
+            elif name != JOURNAL:
+                yield self._replayed(name, sealed)
 
     def marked(self, inquiry: Inquiry, identifier: str) -> bool:
         """Whether an inquiry is about this identifier."""
         mark = self._keys.load(inquiry.id).mark(identifier)
         return any(mark in entry.marks for entry in inquiry.entries)
 
-    def dispose(self, inquiry: Inquiry) -> None:
-        """Destroy an inquiry's key, then its rows: what a backup keeps of it is unreadable."""
-        self._keys.destroy(inquiry.id)
-        self._rows.drop(inquiry.id)
+    def dispose(self, name: str) -> None:
+        """Destroy an inquiry's rows and key: what a backup keeps of it is unreadable.
+
+        Killed half-way, it is finished later: the tombstone tells that from a lost key, for which nothing is dropped.
+        """
+        self._rows.bury(name)
+        self._keys.destroy(name)
+        self._rows.drop(name)
 
     def journal(self, entry: Mapping[str, object]) -> int:
         """Append one entry of the gate; return its place."""
-        place = len(self._rows.bodies(JOURNAL))
+        place = self._rows.count(JOURNAL)
         key = self._keys.load(JOURNAL) if self._keys.exists(JOURNAL) else self._keys.make(JOURNAL)
         self._rows.append(JOURNAL, place, key.close(place, json.dumps(dict(entry), sort_keys=True).encode()))
         return place
@@ -224,15 +237,27 @@ def unknown() -> UsageError:
     return UsageError("There is no such inquiry.", do="See `reticent inquiry list`; a sealed one needs --identity.")
 
 
-@dataclass(frozen=True)
+@dataclass
 class GateJournal:
-    """Where the gate writes about inquiries: the register, never the ledger. Implements ``ports.Journal``."""
+    """Where the gate writes about inquiries: the register, never the ledger. Implements ``ports.Journal``.
+
+    A release asks the gate row by row; entries alike in a row are written once, and then how often they came again.
+    """
 
     book: Casebook
+    _last: Mapping[str, object] = field(default_factory=dict)
+    _place: int = 0
+    _again: int = 0
 
     def append(self, entry: Mapping[str, object], *, once: str) -> int:
         """Append one entry; the gate writes each act once."""
-        return self.book.journal(entry)
+        if dict(entry) == self._last:
+            self._again += 1
+            return self._place
+        if self._again:
+            self.book.journal({**self._last, "again": self._again})
+        self._place, self._last, self._again = self.book.journal(entry), dict(entry), 0
+        return self._place
 
 
 class Holds:

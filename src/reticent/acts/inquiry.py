@@ -112,15 +112,16 @@ def due(opened: Opened, identity: str = "") -> list[tuple[str, Alarm]]:
     return sorted(found, key=lambda pair: (pair[1].by is None, str(pair[1].by), pair[0], pair[1].says))
 
 
-def scope_of(inquiry: Inquiry, identity: str) -> Scope:
-    """Open the sealed scope that officers signed.
+def scope_of(inquiry: Inquiry, identity: str, act: Act = "release") -> Scope:
+    """Open the sealed scope that officers signed for an act.
 
     Raises EvidenceBroken for a key that is no officer's, NotPermitted if no scope fits the case as it stands.
     """
+    digest = inquiry.case.hold.scope if act == "hold" else inquiry.case.scope
     for _, sheet in reversed(sheets_of(inquiry, identity)):
         if isinstance(sheet, InstrumentSheet | NotesSheet) and sheet.scope is not None:
             scope = sheet.scope.scope()
-            if inquiry.scope_digest(scope) == inquiry.case.scope:
+            if inquiry.scope_digest(scope) == digest:
                 return scope
     raise NotPermitted("No scope was taken in that fits the case as it stands.", do="Register the paper again.")
 
@@ -152,7 +153,7 @@ def dispose(opened: Opened, name: str, offer: Offer, identity: str = "") -> Outc
         for entry in done.inquiry.entries:
             for file in entry.files.values():
                 papers.remove(opened, file)
-        Casebook(opened).dispose(done.inquiry)
+        Casebook(opened).dispose(done.inquiry.id)
     return done
 
 
@@ -209,7 +210,7 @@ def _facts(
     for name in given:
         if name not in FACTS:
             raise UsageError("A fact is unknown.", do=f"Facts of this step: {', '.join((*rule.facts, *rule.may))}.")
-    known = _lawful(opened, inquiry.case, given, says)
+    known = _lawful(opened, given, says)
     if sheet is not None:
         known |= sheet.facts()
         if isinstance(sheet, InstrumentSheet | NotesSheet) and sheet.scope is not None:
@@ -225,19 +226,25 @@ def _facts(
     return given | {name: value for name, value in known.items() if name in wanted or name in offer.files}
 
 
-def _lawful(opened: Opened, case: Case, given: Mapping[str, object], says: law.LawSays) -> dict[str, object]:
+def _lawful(opened: Opened, given: Mapping[str, object], says: law.LawSays) -> dict[str, object]:
+    """Return what policy, statute and site say; what a person typed may only be stricter."""
     clock = says.clock
     return {
         "law": str(says.answer),
         "standing": str(says.standing),
         "emergency_clause": says.emergency_clause,
-        "findings_required": len(says.findings),
-        "notice_required": clock is not None or bool(given.get("notice_required", False)),
-        "notice_days": (clock.notice_within_working_days or 0) if clock else 0,
-        "wait_days": (clock.wait_days or 0) if clock else 0,
+        "findings_required": max(len(says.findings), _count(given, "findings_required")),
+        "notice_required": clock is not None or given.get("notice_required") is True,
+        "notice_days": (clock and clock.notice_within_working_days) or _count(given, "notice_days"),
+        "wait_days": max((clock and clock.wait_days) or 0, _count(given, "wait_days")),
         "hold_hours": opened.site.inquiries.hold_hours,
         "retention_days": opened.site.inquiries.retention.days,
     }
+
+
+def _count(given: Mapping[str, object], name: str) -> int:
+    value = given.get(name)
+    return value if type(value) is int else 0
 
 
 def _law(opened: Opened, case: Case, step: Step, offer: Offer, sheet: Sheet | None) -> law.LawSays:
@@ -369,7 +376,7 @@ def task_of(opened: Opened, inquiry: Inquiry, identity: str, accounts: Mapping[s
         [RecordClass(name) for name in sorted(inquiry.case.classes)],
     )  # fmt: skip
     return Task(
-        order=inquiry.order(scope_of(inquiry, identity)),
+        order=inquiry.order(act, scope_of(inquiry, identity, act)),
         approvals=inquiry.approvals(act),
         asker=Asker("custodian", frozenset({"custodian"})),
         accounts=accounts,

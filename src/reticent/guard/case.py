@@ -39,6 +39,8 @@ class Hold:
     mode: str = "sealed_copy"
     copied: bool = False
     """Whether the sealed copy was made; live ties are then severed like everyone's."""
+    scope: str = ""
+    """The digest of the scope two officers confirmed."""
 
     def in_force(self, now: datetime) -> bool:
         """Whether something must be preserved now."""

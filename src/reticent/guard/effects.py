@@ -265,7 +265,8 @@ def place_hold(case: Case, taken: Taken) -> Case:
 def confirm_hold(case: Case, taken: Taken) -> Case:
     """Make a hold firm."""
     until = taken.date("until") or taken.day
-    return replace(case, hold=Hold(HoldKind.CONFIRMED, end(until), taken.word("mode") or "sealed_copy"))
+    mode = taken.word("mode") or "sealed_copy"
+    return replace(case, hold=Hold(HoldKind.CONFIRMED, end(until), mode, scope=taken.word("scope")))
 
 
 def end(day: date) -> datetime:

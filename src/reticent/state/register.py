@@ -41,6 +41,18 @@ class StoredRegister:
                 "Another step was taken meanwhile.", where="the register", do="Look at the case and try again."
             ) from None
 
+    def count(self, case: str) -> int:
+        """Return how many bodies a case has."""
+        with writing(self._engine) as connection:
+            query = sa.select(sa.func.count()).select_from(_T).where(_T.c.case_id == case)
+            return int(connection.execute(query).scalar_one())
+
+    def bury(self, case: str) -> None:
+        """Put a tombstone in place of every row of a case, in one transaction."""
+        with writing(self._engine) as connection:
+            connection.execute(_T.delete().filter_by(case_id=case))
+            connection.execute(_T.insert().values(case_id=case, place=0, body=TOMBSTONE))
+
     def epoch(self) -> int:
         """Return a number that grows with every step of any case."""
         with writing(self._engine) as connection:
@@ -53,5 +65,6 @@ class StoredRegister:
             connection.execute(_T.delete().filter_by(case_id=case))
 
 
+TOMBSTONE = b"disposed"
 EPOCH = "register epoch"
 _T = tables.inquiries
