@@ -165,7 +165,11 @@ CASES = [
     Row("Illinois: nobody confirmed the pack", "US-IL", "emergency; approve_it", "exigent_review",
         "only through a pack that counsel confirmed"),
     Row("Illinois: nobody confirmed the pack, counsel takes it on", "US-IL", "emergency; "
-        "disclose_by_duty reason=statute_commands %receipt @counsel; finish @custodian", "afterwards"),
+        "disclose_by_duty reason=statute_commands %receipt @counsel; finish @custodian; debrief minutes=9 cents=0 @custodian; "
+        "no_hold; close @custodian", "afterwards", "Something is still owed"),
+    Row("Illinois: counsel reviews the emergency afterwards", "US-IL", "emergency; "
+        "disclose_by_duty reason=statute_commands %receipt @counsel; finish @custodian; debrief minutes=9 cents=0 @custodian; "
+        "review_emergency @counsel; no_hold; close @custodian", "closed"),
     Row("California: there is no emergency clause", "US-CA!", "record; triage kind=exigent_request; "
         "open_exigent @custodian", "triaged", "no emergency clause"),
     Row("California: the emergency is refused", "US-CA!", "record; triage kind=exigent_request; refuse_it", "afterwards"),

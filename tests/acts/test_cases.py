@@ -234,6 +234,7 @@ def test_case(
 DEPARTS = {
     "a clerk's subpoena in a permissive state: counsel complies": {Departure.COMPLIED_UNDER_COMPULSION},
     "Illinois: nobody confirmed the pack, counsel takes it on": {Departure.DUTY_DESPITE_PACK},
+    "Illinois: counsel reviews the emergency afterwards": {Departure.DUTY_DESPITE_PACK},
     "a warrant at closing time, counsel unreachable": {Departure.COUNSEL_UNREACHABLE},
     "whoever handed over cannot countersign": {Departure.COUNSEL_UNREACHABLE},
     "counsel advises the asker too": {Departure.COUNSEL_ADVISES_REQUESTER},
@@ -250,5 +251,5 @@ def test_there_are_fifty_cases_of_every_path() -> None:
     assert len({row.situation for row in CASES}) == len(CASES)
     taken = {text.split()[0] for row in CASES for text in steps(row.steps)}
     assert {str(step) for step in Step} - taken <= {
-        "seal", "review_gag", "place_hold", "record_copy", "review_emergency", "dispose",
+        "seal", "review_gag", "place_hold", "record_copy", "reseal", "dispose",
     }  # fmt: skip

@@ -198,7 +198,8 @@ def comply(case: Case, taken: Taken) -> Case:
 
 def by_duty(case: Case, taken: Taken) -> Case:
     """Note a disclosure by duty that the pack could not vouch for."""
-    after = replace(case, ending=Ending.BY_DUTY, duties=case.duties | {Duty.DEBRIEF})
+    owed = {Duty.DEBRIEF, Duty.REVIEW_EMERGENCY} if case.kind is Instrument.EXIGENT_REQUEST else {Duty.DEBRIEF}
+    after = replace(case, ending=Ending.BY_DUTY, duties=case.duties | owed)
     return departs(after, Departure.DUTY_DESPITE_PACK)
 
 
