@@ -10,6 +10,7 @@ server (tests/servers.py).
 from __future__ import annotations
 
 import json
+import os
 import random
 import statistics
 import sys
@@ -17,6 +18,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import casbin
@@ -203,21 +205,33 @@ def filtering(url: str) -> dict[str, Any]:
         for name, request in requests.items():
             compiling, condition = cpu(partial(where, bundle, request, columns))
             statement = sa.select(sa.func.count()).select_from(TIES).where(condition)
-            walls, passed = [], 0
-            for _ in range(3):
-                start = time.perf_counter()
+            walls, worked, passed = [], [], 0
+            for _ in range(5):
+                start, before = time.perf_counter(), database_cpu(connection)
                 passed = connection.execute(statement).scalar_one()
+                worked.append(database_cpu(connection) - before)
                 walls.append(time.perf_counter() - start)
             found[name] = {
                 "rows allowed": passed,
                 "compile, ms": round(compiling * 1e3, 2),
-                "count, s wall (median of 3)": round(statistics.median(walls), 3),
+                "count, s CPU (median of 5)": round(statistics.median(worked), 3),
+                "count, s wall (least of 5)": round(min(walls), 3),
             }
         found["one by one, s for all rows (from 1,000)"] = round(one_by_one(bundle, connection, requests) * ROWS, 0)
-    slowest = max(one["count, s wall (median of 3)"] for one in found.values() if isinstance(one, dict))
+    slowest = max(one["count, s CPU (median of 5)"] for one in found.values() if isinstance(one, dict))
     found["times faster, slowest filter"] = round(found["one by one, s for all rows (from 1,000)"] / max(slowest, 1e-3))
     engine.dispose()
     return found
+
+
+def database_cpu(connection: sa.Connection) -> float:
+    """Return the CPU-seconds the database has used for this connection: SQLite works in this process."""
+    if connection.dialect.name == "sqlite":
+        return time.process_time()
+    connection.exec_driver_sql("SET max_parallel_workers_per_gather = 0")  # all the work in the one process we look at
+    backend = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+    user, system = Path(f"/proc/{backend}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def one_by_one(bundle: Bundle, connection: sa.Connection, requests: dict[str, Request]) -> float:

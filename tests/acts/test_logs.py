@@ -19,6 +19,7 @@ from reticent.acts.log_keys import LogKeys
 from reticent.acts.opening import Opened, open_site
 from reticent.acts.plan import plan
 from reticent.acts.sever import sever as sever_act
+from reticent.errors import EvidenceBroken, ReticentError
 from reticent.sever.result import RunResult
 
 SITE = """
@@ -202,6 +203,32 @@ def test_a_hold_keeps_the_key_of_what_it_covers(lab: kit.Lab) -> None:
     result = run(later(lab, 1.1))
     assert "is not destroyed" in " ".join(result.notes)
     assert kinds(lab) == ["key_created"]
+
+
+def test_a_damaged_key_stops_the_run_before_anything_is_touched(lab: kit.Lab) -> None:
+    run(later(pseudonymous(lab), 0))
+    (lab.folder / "logs" / "ezproxy4.log").write_bytes(raw := line(datetime.now() - timedelta(days=30), "http://h/x"))
+    [key] = (lab.folder / "keys").glob("period@logs*.key")
+    key.write_bytes(b"short")
+    with pytest.raises(EvidenceBroken, match="damaged"):
+        run(later(lab, 0))
+    assert (lab.folder / "logs" / "ezproxy4.log").read_bytes() == raw
+
+
+def test_a_lost_key_is_made_anew_and_joins_nothing(lab: kit.Lab) -> None:
+    run(later(pseudonymous(lab), 0))
+    [key] = (lab.folder / "keys").glob("period@logs*.key")
+    key.unlink()
+    (lab.folder / "logs" / "ezproxy4.log").write_bytes(line(datetime.now() - timedelta(days=30), "http://h/x"))
+    run(later(lab, 0))
+    one, other = (lab.folder / "logs" / f"ezproxy{n}.log" for n in (1, 4))
+    assert one.read_bytes().split()[0] != other.read_bytes().split()[0]
+
+
+def test_a_clock_before_the_keys_day_is_refused(lab: kit.Lab) -> None:
+    run(later(pseudonymous(lab), 1.1))
+    with pytest.raises(ReticentError, match="clock"):
+        run(later(lab, 0))
 
 
 def test_a_file_that_may_not_be_touched_is_named_and_the_others_go_on(lab: kit.Lab) -> None:

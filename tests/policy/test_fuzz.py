@@ -10,13 +10,14 @@ from reticent.policy.fuzz import fuzz
 from reticent.policy.mutants import MUTANTS
 
 
-def test_two_thousand_random_decisions_without_a_disagreement() -> None:
-    run = fuzz(shipped(), 2000, seed=11)
+def test_random_decisions_without_a_disagreement() -> None:
+    """The thousand of the certificate are decided again by its own test."""
+    run = fuzz(shipped(), 500, seed=11)
     assert [found.between for found in run.disagreements] == []
-    assert run.decisions == 2000
-    assert run.allowed > 150, "the fuzzer must meet more than refusals"
-    assert run.erred > 300
-    assert run.rows > 1000
+    assert run.decisions == 500
+    assert run.allowed > 37, "the fuzzer must meet more than refusals"
+    assert run.erred > 75
+    assert run.rows > 250
 
 
 @pytest.mark.soak

@@ -272,7 +272,7 @@ except SystemRefused as error: print(error)
     assert path.read_bytes() == BUNDLE.access
 
 
-KILLS = [pytest.param(6, id="6"), pytest.param(150, id="150", marks=pytest.mark.soak)]
+KILLS = [pytest.param(3, id="3"), pytest.param(150, id="150", marks=pytest.mark.soak)]
 
 
 @pytest.mark.parametrize("kills", KILLS)
