@@ -18,6 +18,10 @@ need chromium chromium
 need age age
 need strace strace
 need poppler-utils pdftotext
+need acl setfacl
+need apache2-bin apache2 /usr/sbin/apache2
+need nginx nginx /usr/sbin/nginx
+need logrotate logrotate /usr/sbin/logrotate
 need openssh-client ssh-keygen
 need python3-venv python3 # the module itself is checked below
 python3 -c 'import venv, ensurepip' 2>/dev/null || missing="$missing python3-venv"

@@ -307,6 +307,7 @@ def share(
     shared = share_copy(file, copy, form)
     document = {"copy": str(copy), "lines": shared.lines, "withheld": shared.withheld}
     text = f"{shared.lines} lines written to {copy}; {shared.withheld} withheld: they do not fit the format."
+    text += "".join(f"\n  byte {offset} looks like {shape!r}" for offset, shape in shared.shown[:5])
     finish(document, lambda: say(text), 0)
 
 

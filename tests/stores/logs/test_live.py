@@ -134,7 +134,7 @@ def test_a_format_that_cannot_be_compiled_stops_before_the_first_line() -> None:
 
 
 def test_each_day_has_a_key_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = live._Filter(COMBINED, None)
+    one = live._Filter(COMBINED, None, io.StringIO())
     first = one._take(LINE + b"\n")
     assert one._take(LINE + b"\n") == first
     monkeypatch.setattr(time, "time", lambda: 4e9)
@@ -155,3 +155,17 @@ def test_a_filter_that_is_killed_leaves_no_raw_line() -> None:
     worker.stdout.close()
     worker.wait()
     assert b"jdoe" not in out
+
+
+def test_the_servers_error_log_hears_once_a_day_of_lines_that_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, write = os.pipe()
+    os.write(write, b"p2123400000001 asked for x\nand p2123400000002 too\n")
+    os.close(write)
+    errors = io.StringIO()
+    with open(os.devnull, "wb") as out:
+        assert run_filter(read, out.fileno(), LogSource("live", (), "combined"), errors=errors) == 0
+    os.close(read)
+    said = errors.getvalue()
+    assert said.count("does not have this log's format") == 1
+    assert "'a9 a a a'" in said
+    assert "21234" not in said

@@ -62,3 +62,12 @@ def test_a_copy_never_replaces_a_file(tmp_path: Path) -> None:
     with pytest.raises(SystemRefused):
         share(tmp_path / "none", tmp_path / "out", LogSource("x", (), "combined"))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_format_most_lines_do_not_have_is_refused_and_no_copy_is_left(tmp_path: Path) -> None:
+    log, copy = tmp_path / "a.log", tmp_path / "a.shared"
+    log.write_bytes(BUNDLE.access)
+    with pytest.raises(UsageError, match="do not have this format") as refused:
+        share(log, copy, LogSource("a", (str(log),), "sip2"))
+    assert not [mark for mark in BUNDLE.marks if mark.decode() in str(refused.value)]
+    assert not copy.exists()

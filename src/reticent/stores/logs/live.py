@@ -29,7 +29,7 @@ def run_filter(stdin: int, stdout: int, source: LogSource, key: bytes | None = N
     if source.format in TABULAR:
         raise ConfigurationError("a log with a header line cannot be filtered live", do="sever its files at rest")
     try:
-        _Filter(source, key).run(stdin, stdout)
+        _Filter(source, key, errors).run(stdin, stdout)
     except BrokenPipeError:
         errors.write("reticent filter: the log cannot be written any more; lines were dropped, none was let through\n")
         return 3
@@ -43,8 +43,9 @@ def run_filter(stdin: int, stdout: int, source: LogSource, key: bytes | None = N
 
 
 class _Filter:
-    def __init__(self, source: LogSource, key: bytes | None) -> None:
-        self._source, self._key = source, key
+    def __init__(self, source: LogSource, key: bytes | None, errors: TextIO) -> None:
+        self._source, self._key, self._errors = source, key, errors
+        self._said = False
         self._day = -1
         self._worker: Treater | None = None
         self._held = b""
@@ -54,8 +55,10 @@ class _Filter:
         self._current()  # a format that cannot be compiled stops the filter before the first line
         while data := os.read(stdin, _READ):
             _write(stdout, self._take(data))
+            self._say()
         if self._held:
             _write(stdout, self._current().treat(self._held + b"\n", 0)[:-1])
+            self._say()
 
     def _take(self, data: bytes) -> bytes:
         out = b""
@@ -71,10 +74,19 @@ class _Filter:
             self._held, self._overlong = b"", True
         return out + (self._current().treat(whole, 0) if whole else b"")
 
+    def _say(self) -> None:
+        """Tell the server's error log once a day that lines do not fit, and what the first looks like."""
+        outcome = self._worker.outcome if self._worker else None
+        if outcome and outcome.withheld and not self._said:
+            self._said = True
+            what = f"a line does not have this log's format and is withheld; it looks like {outcome.shown[0][1]!r}"
+            self._errors.write(f"reticent filter: {what}; more of them today are not told\n")
+            self._errors.flush()
+
     def _current(self) -> Treater:
         today = int(time.time()) // _DAY
         if self._worker is None or today != self._day:
-            self._day = today
+            self._day, self._said = today, False
             self._worker = self._source.treater(self._key or os.urandom(_KEY))
         return self._worker
 

@@ -31,13 +31,21 @@ def share(path: Path, out: Path, source: LogSource) -> Shared:
     """Write a plain-text copy of ``path`` without accounts, items, titles, transactions and times.
 
     The same item has the same mask within a day of the copy; the key is made for this copy and kept
-    nowhere. ``out`` must not exist. Raises UsageError, SystemRefused.
+    nowhere. ``out`` must not exist. Raises UsageError (most lines have another format), SystemRefused.
     """
     if out.exists():
         raise UsageError("the copy would replace a file", where=str(out), do="name a file that does not exist")
     key, known = os.urandom(_KEY), None
     for _ in range(_TRIES):
         shared, met = _copy(path, out, source, key, known)
+        if shared.withheld * 2 > shared.lines:
+            out.unlink()
+            offset, looks = shared.shown[0]
+            raise UsageError(
+                f"{shared.withheld} of {shared.lines} lines do not have this format",
+                where=f"{path}, byte {offset}; the line looks like {looks!r}",
+                do="name the format the server writes, or copy it from its configuration",
+            )
         if not met:
             return shared
         known = known_pattern(met)
