@@ -18,7 +18,7 @@ from typing import Any
 
 from reticent.acts.opening import Opened
 from reticent.errors import EvidenceBroken, NotPermitted, UsageError
-from reticent.guard.case import Case, Taken
+from reticent.guard.case import Case, Hold, Taken
 from reticent.guard.inquiries import advance
 from reticent.guard.words import Role, Step
 from reticent.keyring.casefile import CaseKey, CaseKeys
@@ -268,6 +268,7 @@ class Holds:
 
     def __init__(self, opened: Opened) -> None:
         self._opened = opened
+        self._read_at, self._cases = -1, list[tuple[Hold, frozenset[str]]]()
 
     def epoch(self) -> int:
         """Return a number that grows with every hold placed or released, and every step of an inquiry."""
@@ -278,11 +279,17 @@ class Holds:
         if why := self._opened.holds.held(system, series, record_class):
             return why
         now = self._opened.clock.now()
-        for inquiry in Casebook(self._opened).all():
-            case = inquiry.case
-            if case.hold.waits(now) and (not case.classes or record_class in case.classes):
+        for hold, classes in self._of_cases():
+            if hold.waits(now) and (not classes or record_class in classes):
                 return "legal hold: an officer must answer first"
         return None
+
+    def _of_cases(self) -> list[tuple[Hold, frozenset[str]]]:
+        """Return the holds of cases with their classes; cases are opened again only after a step was taken."""
+        if (epoch := self._opened.register.epoch()) != self._read_at:
+            self._cases = [(one.case.hold, one.case.classes) for one in Casebook(self._opened).all()]
+            self._read_at = epoch
+        return self._cases
 
     def acknowledge(self, epoch: int) -> None:
         """Record that no chunk begun before ``epoch`` is still running."""
