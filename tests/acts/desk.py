@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -124,7 +126,7 @@ class Desk:
     def write_site(self, **instead: str) -> None:
         """Write reticent.toml; ``instead`` gives a role another person's keys."""
         self.folder.mkdir(exist_ok=True)
-        self._opened = None
+        self.changed()
         lines = []
         for role in ROLES:
             who = instead.get(role, role)
@@ -135,6 +137,17 @@ class Desk:
         accounts = ACCOUNTS.format(url=self.url) if self.url else ""
         text = SITE.format(jurisdiction=place, officers="\n".join(lines), more=self.more, accounts=accounts)
         (self.folder / "reticent.toml").write_text(text)
+
+    def changed(self) -> None:
+        """The site file is another: it is opened anew, as if sitting officers had signed any change of officers."""
+        if self._opened is not None:
+            self._opened._engine.dispose()  # type: ignore[attr-defined]
+        self._opened = None
+        state = self.folder / "state" / "state.sqlite"
+        if state.exists():
+            with contextlib.closing(sqlite3.connect(state)) as connection:
+                connection.execute("DELETE FROM facts WHERE name = 'officers'")
+                connection.commit()
 
     @property
     def opened(self) -> Opened:

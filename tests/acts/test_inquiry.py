@@ -277,7 +277,7 @@ def test_the_same_person_under_two_keys_is_one_person(desk: Desk) -> None:
     desk.take(name, "examine", "counsel", facts=CHECKLIST)
     text = (desk.folder / "reticent.toml").read_text()
     (desk.folder / "reticent.toml").write_text(text.replace("The counsel", "the  CUSTODIAN"))
-    desk._opened = None
+    desk.changed()
     with pytest.raises(NotPermitted, match="Two officers are two persons"):
         desk.take(name, "approve", "custodian", "counsel")
 
@@ -427,7 +427,7 @@ def test_without_officers_age_keys_nothing_can_be_recorded(tmp_path: Path, signe
     desk = Desk(tmp_path / "library", signer)
     text = (desk.folder / "reticent.toml").read_text()
     (desk.folder / "reticent.toml").write_text(re.sub(r', age = "[^"]*"', "", text))
-    desk._opened = None
+    desk.changed()
     with pytest.raises(ConfigurationError, match="No officer has an age key"):
         desk.record()
 
