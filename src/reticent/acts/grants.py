@@ -12,9 +12,8 @@ from reticent.acts.opening import map_of
 from reticent.errors import ReticentError, UsageError
 from reticent.site import Site
 from reticent.stores.sql.connect import open_engine, reading
-from reticent.stores.sql.database import Database
+from reticent.stores.sql.database import Database, structure_of
 from reticent.stores.sql.grants import ACCOUNTS, Account, receipts_table, sight, statements
-from reticent.stores.sql.introspect import read_structure
 from reticent.stores.sql.rights import current, require_sight
 from reticent.systems.fit import fit
 
@@ -65,7 +64,7 @@ def grants(site: Site, system: str) -> Grants:
     engine = open_engine(site.account(system, "find"), system)
     try:
         with reading(engine, system) as connection:
-            structure = read_structure(connection, loaded.qualified, loaded.drift.schemas)
+            structure = structure_of(connection, loaded, system)
             require_sight(connection, system)
             fitted = fit(loaded, structure)
             place, owner = _here(connection)

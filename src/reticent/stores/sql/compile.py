@@ -216,11 +216,19 @@ class Compiler:
                 if joined is None:
                     return []
                 inner = sa.or_(sa.false(), *self.possible(alias, target, predicate.inner))
-                return [self._member(source, table, predicate, alias, joined, inner)]
+                member = self._member(source, table, predicate, alias, joined, inner)
+                return [member, *self._unreadable_keys(source, table, predicate.link)]
             case Constant(value):
                 return [sa.true()] if value else []
             case _:
                 return [self.fails(source, table, predicate).is_not(sa.true())]
+
+    def _unreadable_keys(self, source: sa.FromClause, table: str, link: str) -> Iterator[Sql]:
+        """Yield what is TRUE where a key stands in a document and cannot be read: nobody knows what it joins."""
+        for ours in self.loaded.tables[table].links[link].on.values():
+            if self.element is None and self.stands(table, ours) is not None:
+                absent = self.absent(source, table, ours)
+                yield sa.not_(sa.or_(absent, self._present(source, table, ours)))
 
     def _compare(self, source: sa.FromClause, table: str, op: str, left: Operand, right: Operand) -> Sql:
         if self.sentinel is None and isinstance(right, Sentinel):

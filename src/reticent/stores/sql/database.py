@@ -10,7 +10,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from reticent.errors import ConfigurationError
+from reticent.errors import ConfigurationError, SystemRefused
 from reticent.site import Site
 from reticent.stores.sql.compile import Compiler, clause
 from reticent.stores.sql.connect import open_engine, reading
@@ -56,7 +56,7 @@ def open_database(site: Site, system: str, loaded: Map) -> tuple[sa.Engine, Data
     """
     engine = open_engine(site.account(system, "find"), system)
     with reading(engine, system) as connection:
-        structure = read_structure(connection, loaded.qualified, loaded.drift.schemas)
+        structure = structure_of(connection, loaded, system)
         require_sight(connection, system)
         resolved = fit(loaded, structure)
         require_sight(connection, system, {s.table for s in resolved.here(loaded) if s.sever != "nothing"})
@@ -69,6 +69,25 @@ def open_database(site: Site, system: str, loaded: Map) -> tuple[sa.Engine, Data
     notes = tuple(filter(None, (problem, _absent(loaded, resolved))))
     database = replace(database, sentinel=sentinel, branches=branches, version=version, notes=notes)
     return engine, replace(database, fit=_refuse_unseverable(database, problem))
+
+
+def structure_of(connection: sa.Connection, loaded: Map, system: str) -> Structure:
+    """Read what of a database belongs to a system. Raises SystemRefused if its tenant is not there."""
+    structure = read_structure(connection, loaded.qualified, loaded.drift.schemas)
+    if loaded.tenant and not structure.tables:
+        raise SystemRefused(
+            f'There is no tenant "{loaded.tenant}" in this database.',
+            where=f"system {system}, tenant",
+            do=f"Its tenants are: {', '.join(_tenants(connection)) or 'none'}.",
+        )
+    return structure
+
+
+def _tenants(connection: sa.Connection) -> list[str]:
+    if connection.dialect.name != "postgresql":
+        return []
+    named = "SELECT DISTINCT split_part(nspname, '_mod_', 1) FROM pg_namespace WHERE strpos(nspname, '_mod_') > 1"
+    return [str(row[0]) for row in connection.exec_driver_sql(f"{named} ORDER BY 1 LIMIT 20")]
 
 
 def _absent(loaded: Map, resolved: Fit) -> str:
