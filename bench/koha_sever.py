@@ -190,7 +190,9 @@ def _open(folder: Path, url: str) -> tuple[Opened, SqlSystem]:
     return opened, system
 
 
-def _engine(opened: Opened, system: SqlSystem, severer: SqlSeverer, one: OneWalk) -> Engine:
+def engine_of(opened: Opened, system: SqlSystem, severer: SqlSeverer, one: OneWalk) -> Engine:
+    """Return the engine that severs by a walk that goes on where the last slice ended."""
+
     def collect() -> None:
         if waiting := severer.collected():
             opened.book.import_receipts(waiting)
@@ -219,7 +221,7 @@ def _tables(size: Size, url: str, opened: Opened, system: SqlSystem, rows: int) 
         connection = pymysql.connect(host=at.host, port=at.port or 3306, user=at.username, database=at.database)
         connection.cursor().execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
         one = OneWalk(severer)
-        yield Table(name, size, connection, _engine(opened, system, severer, one), one, rows, run)
+        yield Table(name, size, connection, engine_of(opened, system, severer, one), one, rows, run)
 
 
 def _nobody(ours: Way) -> Callable[[], int]:

@@ -55,6 +55,14 @@ def open_database(site: Site, system: str, loaded: Map) -> tuple[sa.Engine, Data
     libraries share it and the site does not say which branches are its own).
     """
     engine = open_engine(site.account(system, "find"), system)
+    try:
+        return engine, _opened(engine, site, system, loaded)
+    except BaseException:
+        engine.dispose()
+        raise
+
+
+def _opened(engine: sa.Engine, site: Site, system: str, loaded: Map) -> Database:
     with reading(engine, system) as connection:
         structure = structure_of(connection, loaded, system)
         require_sight(connection, system)
@@ -68,7 +76,7 @@ def open_database(site: Site, system: str, loaded: Map) -> tuple[sa.Engine, Data
         version = setting(connection, database, loaded.settings_in.version) if loaded.settings_in else None
     notes = tuple(filter(None, (problem, _absent(loaded, resolved))))
     database = replace(database, sentinel=sentinel, branches=branches, version=version, notes=notes)
-    return engine, replace(database, fit=_refuse_unseverable(database, problem))
+    return replace(database, fit=_refuse_unseverable(database, problem))
 
 
 def structure_of(connection: sa.Connection, loaded: Map, system: str) -> Structure:
