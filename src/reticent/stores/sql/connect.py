@@ -203,6 +203,9 @@ def _mending(error: DBAPIError, right: str | None, column: str | None, table: st
         used = touched(str(error.statement), "postgresql" if right is None else "mysql")
     except ValueError:
         return ""
+    # PostgreSQL names the table without the schema that our statement named it with.
+    named = {*used.read, *used.written, *used.locked, *used.deleted, *used.inserted}
+    table = next((name for name in sorted(named) if name.rpartition(".")[2] == table), table)
     wanted = [
         (name, ", ".join(sorted(columns.get(table, ()))))
         for name, columns in (("SELECT", used.read), ("UPDATE", used.written))
