@@ -1,6 +1,6 @@
 """Severing a big FOLIO: Reticent against one update a loan, FOLIO's triggers on for both.
 
-``python -m bench.folio_sever`` fills a private PostgreSQL with a tenant's whole schema as the map knows it (100,000
+``python -m bench.folio_sever`` fills a private PostgreSQL with a tenant's whole schema as the map knows it (60,000
 closed loans, two audit rows each, the audit and metadata triggers, the folded indexes), and lets two ways take turns:
 Reticent from the low end through its own engine (the audit rows of so many loans, then the loans, each chunk locked,
 recounted and receipted), and one loan at a time from the high end, its document read, changed and written whole, a
@@ -136,10 +136,10 @@ def main() -> None:
     """Fill, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--small", action="store_true", help="a tenth of the published size")
-    parser.add_argument("--slices", type=int, default=7)
+    parser.add_argument("--slices", type=int, default=5)
     chosen = parser.parse_args()
-    loans = 10_000 if chosen.small else 100_000
-    rows, each = loans // 10, loans // 200
+    loans = 10_000 if chosen.small else 60_000
+    rows, each = loans // 8, loans // 200
     with postgresql(options=["fsync=on", "shared_buffers=256MB"]) as server, tempfile.TemporaryDirectory() as folder:
         server.execute("CREATE DATABASE folio")
         url = server.url(database="folio")

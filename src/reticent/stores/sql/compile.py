@@ -245,7 +245,7 @@ class Compiler:
             return known[0].is_not(None) if known and op == "<>" else sa.false()
         if sides[0] is None or sides[1] is None:
             return sa.false()
-        if like is not None and len(fields) > 1:
+        if like is not None and not all(isinstance(side.type, sa.Uuid) for side in sides if side is not None):
             # A column may hold one as text.
             return sa.cast(sides[0], sa.Text()).op(op, is_comparison=True)(sa.cast(sides[1], sa.Text()))
         return sides[0].op(op, is_comparison=True)(sides[1])

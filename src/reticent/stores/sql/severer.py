@@ -53,6 +53,8 @@ class SqlSeverer:
         self._engine = open_engine(site.account(self.system, "sever"), self.system)
         if self._engine.dialect.name in ("mysql", "mariadb"):
             sa.event.listen(self._engine, "connect", _look_up)
+        elif self._engine.dialect.name == "postgresql":
+            sa.event.listen(self._engine, "connect", _by_index)
         self.leaves_receipts = site.systems[self.system].receipts
         self._loose: list[Receipt] = []
 
@@ -296,6 +298,17 @@ def _look_up(connection: Any, _: object) -> None:
     """Keep the server from reading whole other tables for the few thousand rows of a chunk."""
     with connection.cursor() as cursor:
         cursor.execute("SET SESSION optimizer_switch = 'materialization=off'")
+
+
+def _by_index(connection: Any, _: object) -> None:
+    """The same on PostgreSQL, which would read a whole other table into a hash for every chunk.
+
+    What it reckons for compiling a statement to machine code then means nothing, so that is off too.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SET enable_seqscan = off")
+        cursor.execute("SET jit = off")
+    connection.commit()
 
 
 def _lock_alone(connection: sa.Connection) -> bool:
