@@ -168,6 +168,14 @@ class Statistics(Strict):
     """Count active borrowers by a keyed flag a patron and year; the year's key is destroyed when it is counted."""
 
 
+class Stricter(Strict):
+    """The library's own answer to a kind of demand; it may be stricter than policy and statute, never looser."""
+
+    answer: Literal["MUST_NOT", "NEEDS_COUNSEL"]
+    cite: str = Field(min_length=1)
+    """Where the library says so: board minutes, its own policy."""
+
+
 class Inquiries(Strict):
     """How inquiries are kept."""
 
@@ -175,6 +183,8 @@ class Inquiries(Strict):
     """Hours of the provisional hold a paper places at once; counsel's setting."""
     retention: Duration = timedelta(days=3 * 365)
     """How long a closed inquiry is kept before it may be disposed of."""
+    stricter: dict[str, Stricter] = {}
+    """Kind of demand (a word of the law packs) -> the library's own answer."""
     playbook_reviewed: date | None = None
     """When counsel last went through the printed playbook and the list of whom to call."""
 

@@ -93,6 +93,29 @@ def test_the_librarys_own_copy_is_compared_with_what_counsel_confirmed(desk: Des
     assert guardian(desk, 15) is LawAnswer.MUST_NOT
 
 
+def test_the_librarys_own_answer_may_be_stricter_and_never_looser(tmp_path: Path, signer: Signer) -> None:
+    def says(more: str, kind: Instrument, place: str = "US-WI") -> law.LawSays:
+        desk = Desk(tmp_path / "own", signer, place, more=more)
+        desk.confirm_law()
+        return law.answer(desk.opened, PartyKind.OTHER, kind, [RecordClass.CIRCULATION], 12)
+
+    own = '[inquiries.stricter.{kind}]\nanswer = "{answer}"\ncite = "board minutes of 2026-03-01"\n'
+    assert says("", Instrument.CONSENT).answer is LawAnswer.MAY
+    stricter = says(own.format(kind="consent", answer="NEEDS_COUNSEL"), Instrument.CONSENT)
+    assert stricter.answer is LawAnswer.NEEDS_COUNSEL
+    assert "board minutes of 2026-03-01" in stricter.cite
+    duty = own.format(kind="guardian_request", answer="MUST_NOT")
+    assert says(duty, Instrument.GUARDIAN_REQUEST).answer is LawAnswer.MUST, "only a statute makes a duty, and ends one"
+    order = own.format(kind="court_order", answer="MUST_NOT")
+    assert says(order, Instrument.COURT_ORDER).answer is LawAnswer.NEEDS_COUNSEL, (
+        "nobody is put in contempt by a setting"
+    )
+    with pytest.raises(ConfigurationError, match="did you mean 'consent'"):
+        says(own.format(kind="consnet", answer="MUST_NOT"), Instrument.CONSENT)
+    with pytest.raises(ConfigurationError, match="answer"):
+        says(own.format(kind="consent", answer="MAY"), Instrument.CONSENT)
+
+
 def test_an_unknown_place_is_refused_with_the_known_ones(desk: Desk) -> None:
     with pytest.raises(ConfigurationError, match="no pack for jurisdiction"):
         law.pack_of(desk.opened, "US-XX")

@@ -22,7 +22,8 @@ from reticent.guard.words import Instrument, LawAnswer, PartyKind, RecordClass, 
 from reticent.keyring import officers as signatures
 from reticent.law import packs
 from reticent.law.packs import Clock, Confirmation, Pack, Party
-from reticent.law.strictest import Answer, Demand, Outcome, strictest
+from reticent.law.strictest import Answer, Demand, Ground, Outcome, strictest
+from reticent.tomlfile import nearest
 
 NO_PACK = "library policy; no pack of law is set for this place"
 _STRICT = (Outcome.MUST_NOT, Outcome.NEEDS_COUNSEL, Outcome.MAY, Outcome.MUST)
@@ -139,11 +140,15 @@ def answer(
         return LawSays(said, Standing.UNCONFIRMED, NO_PACK)
     found = pack_of(opened, wanted)
     confirmation = Confirmation(found.pack.digest, found.on) if found.on else None
-    today = _today(opened)
+    today, own = _today(opened), _own(opened, kind)
     age = age if kind is Instrument.GUARDIAN_REQUEST else None
     answers = [
         strictest(
-            Demand(_party(party, kind), kind, name, subject_age=age), found.pack, today, confirmation=confirmation
+            Demand(_party(party, kind), kind, name, subject_age=age),
+            found.pack,
+            today,
+            confirmation=confirmation,
+            library=own,
         )
         for name in (classes or tuple(RecordClass))
     ]
@@ -151,10 +156,26 @@ def answer(
     return _strictest_of(answers, found, emergency=emergency)
 
 
+def _own(opened: Opened, kind: Instrument) -> Ground | None:
+    """Return the library's own answer to a kind of demand. Raises ConfigurationError for a kind that is none."""
+    table = opened.site.inquiries.stricter
+    for word in table:
+        if word not in set(Instrument):
+            raise ConfigurationError(
+                f"{word!r} is no kind of demand{nearest(word, Instrument)}.",
+                where=f"{opened.site.file} [inquiries.stricter]",
+                do=f"Use one of: {', '.join(Instrument)}.",
+            )
+    if (own := table.get(str(kind))) is None:
+        return None
+    return Ground("library", Outcome(own.answer), own.cite, "the library's own rule")
+
+
 def _strictest_of(answers: Sequence[Answer], found: Confirmed, *, emergency: bool) -> LawSays:
     outcome = min((one.outcome for one in answers), key=_STRICT.index)
     ground = next(one for one in answers if one.outcome is outcome)
-    cites = [g.cite for g in ground.grounds if g.source in ("statute", "possible duty")] or [found.pack.citations[0]]
+    cites = [g.cite for g in ground.grounds if g.source in ("library", "statute", "possible duty")]
+    cites = cites or [found.pack.citations[0]]
     clocks = [clock for one in answers for clock in one.clocks]
     return LawSays(
         answer=LawAnswer(outcome),
