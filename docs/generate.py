@@ -252,6 +252,9 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "commands.md": commands,
     "inquiries.md": inquiries,
     "koha.md": lambda: map_page("koha", "the schemas of Koha 19.06 and of a 25.x"),
+    "blacklight.md": lambda: map_page(
+        "blacklight", "what Blacklight 6 to 9, Devise, devise-guests and the authentication of Rails 8 make"
+    ),
     "vufind.md": lambda: map_page(
         "vufind", "the schemas of VuFind 9.0, 10.0 and 11.0 to 12.0 for MariaDB and PostgreSQL"
     ),

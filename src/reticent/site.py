@@ -133,6 +133,8 @@ class System(Strict):
     map: Path | None = None
     tenant: str = Field(default="", pattern=r"^([a-z][a-z0-9_]*)?$")
     """Whose schemas are meant, of a kind of system that serves several libraries from one database (FOLIO)."""
+    branches: tuple[str, ...] | Literal["all"] = ()
+    """Whose rows of this system are ours, where they are not named as [library] names them."""
     paths: tuple[str, ...] = ()
     config: str = ""
     format: str = ""
@@ -214,6 +216,10 @@ class Site(Strict):
     def keys_path(self) -> Path:
         """The key folder, absolute."""
         return (self.folder / self.state.keys).resolve()
+
+    def branches(self, system: str, *, apart: bool = False) -> tuple[str, ...] | Literal["all"]:
+        """Return whose rows of a system are ours: its own list, else, unless ``apart``, the library's."""
+        return self.systems[system].branches or (() if apart else self.library.branches)
 
     def fingerprint(self) -> str:
         """Return a digest of everything that changes what a run does. Passwords are not in it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,13 +97,22 @@ class Planting:
                 planted.row(table, row, again=True)
         return planted.stored
 
+    def crowd(self, people: Iterable[Person]) -> None:
+        """Give people an account and nothing else."""
+        assert self.loaded.roster is not None
+        for person in people:
+            _Planted(self, person).row(self.loaded.roster.table, {}, again=False)
+
     def key(self) -> int:
         self._next += 1
         return self._next
 
     def _single(self, table: str) -> bool:
         """Whether a person can have one row only."""
-        return any(c.key == "UNI" and self.refers(c) for c in self.tables[table])
+        roster = self.loaded.roster
+        return (roster is not None and roster.table == table) or any(
+            c.key == "UNI" and self.refers(c) for c in self.tables[table]
+        )
 
     def refers(self, column: Column) -> str:
         """Return the column of the roster's table that a column repeats, "" if none."""

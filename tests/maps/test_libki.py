@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.maps.acceptance import Case, promise, staged
+from tests.maps.acceptance import Case, names_in, promise, staged
 from tests.maps.planting import Person
 from tests.servers import Server
 
@@ -92,6 +93,29 @@ OLD = Case(
 )
 
 
-@pytest.mark.parametrize("case", [LIBKI, OLD], ids=["r26.05", "r23.04"])
+@pytest.mark.parametrize(
+    "case", [pytest.param(LIBKI, id="r26.05"), pytest.param(OLD, id="r23.04", marks=pytest.mark.soak)]
+)
 def test_libki(case: Case, tmp_path: Path, mariadb: Server, fresh_database: Callable[[Server], str]) -> None:
     promise(staged(case, tmp_path, fresh_database(mariadb), mariadb))
+
+
+def test_of_several_libraries_only_ours_is_severed(tmp_path: Path) -> None:
+    case = replace(LIBKI, values={**LIBKI.values, "*.instance": lambda person: f"lib{person.index}"})
+    stage = staged(case, tmp_path, f"sqlite:///{tmp_path}/libki.db")
+    said = stage.run("find", code=2)["error"]
+    assert "holds 3 branches" in said["what"]
+    assert "[systems.it] branches" in said["where"]
+    site = tmp_path / "reticent.toml"
+    site.write_text(site.read_text().replace('kind = "libki"', 'kind = "libki"\nbranches = ["lib1"]'))
+    before = stage.snapshot()
+    plan = str(tmp_path / "plan.json")
+    assert set(stage.run("plan", "--out", plan, code=0)["not_planned"]) == {"it/login_sessions"}
+    stage.run("sever", "--plan", plan, code=0)
+    after = stage.snapshot()
+    for table, rows in before.items():
+        theirs = [row for row in rows if row.get("instance") != "lib1"]
+        assert [row for row in after[table] if row.get("instance") != "lib1"] == theirs, table
+    statistics = [row for row in after["statistics"] if row["instance"] == "lib1"]
+    assert len(statistics) == 7
+    assert not names_in({"statistics": statistics})

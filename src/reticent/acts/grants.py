@@ -70,7 +70,7 @@ def grants(site: Site, system: str) -> Grants:
             place, owner = _here(connection)
     finally:
         engine.dispose()
-    ours = site.library.branches
+    ours = site.branches(system, apart=bool(loaded.branches_in and loaded.branches_in.apart))
     branches = ours if ours and ours != "all" else None
     database = Database(system, loaded, structure, fitted, None, branches, frozenset(), engine.dialect.name)
     if database.dialect == "sqlite":

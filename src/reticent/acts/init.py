@@ -218,7 +218,7 @@ class _Init:
 
     def _ask_branches(self) -> None:
         there = sorted(self._branches)
-        if len(there) == 1 and not self._given("branches"):
+        if (len(there) == 1 or self.loaded.branches_in is None) and not self._given("branches"):
             return
         shown = f"It has {len(there)}: {', '.join(there[:20])}. " if there else ""
         answer = self._ask("branches", f"{shown}Which are yours (codes with commas, or all)", None, branches_of(there))
@@ -232,15 +232,17 @@ class _Init:
         return key in getattr(self._asker, "given", ())
 
     def _ask_retention(self) -> None:
-        kept = self.answers.retention
-        kept["last_borrower"] = self._ask(
-            "last-borrower",
-            "How long may the last borrower of an item be asked about damage (0 to 7 days)",
-            "0 days",
-            last_borrower,
-        )
+        kept, governed = self.answers.retention, {series.retention_key for series in self.loaded.series}
+        if "last_borrower" in governed:
+            kept["last_borrower"] = self._ask(
+                "last-borrower",
+                "How long may the last borrower of an item be asked about damage (0 to 7 days)",
+                "0 days",
+                last_borrower,
+            )
         for key, question in _RETENTION.items():
-            kept[key] = self._ask(key, question, "", length_or_nothing)
+            if key in governed:
+                kept[key] = self._ask(key, question, "", length_or_nothing)
 
     def _ask_schedule(self) -> None:
         classes = sorted({s.record_class.value for s in self.loaded.series if s.sever != "nothing"})

@@ -120,6 +120,8 @@ def _check(loaded: Map, source: TomlFile) -> None:
         if issued is not None:
             identifiers = issued.identifiers if isinstance(issued, Roster) else (*issued.issued, issued.number)
             checker.names(issued.table, identifiers, name)
+    if loaded.roster is not None and loaded.tables[loaded.roster.table].key == loaded.roster.number:
+        checker.fail("the people's own numbers are no key to walk by: a position would name somebody", "roster")
     if unknown := set(loaded.tells) - {field for table in loaded.tables.values() for field in table.fields}:
         checker.fail(f'no table has a field "{min(unknown)}"', "tells")
     for index, wire in enumerate(loaded.tripwires):

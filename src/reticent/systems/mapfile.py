@@ -225,6 +225,8 @@ class BranchesIn(Strict):
     column: str
     number: str = ""
     """The column other tables refer to, if it is not the code that people use."""
+    apart: bool = False
+    """These are libraries of their own, not branches of one: a site names its own in [systems.NAME] only."""
 
 
 class ReportsIn(Strict):

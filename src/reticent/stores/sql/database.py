@@ -159,20 +159,25 @@ def _sentinel(connection: sa.Connection, database: Database) -> tuple[int | None
 
 
 def _branches(connection: sa.Connection, database: Database, site: Site) -> tuple[str | int, ...] | None:
-    place, ours = database.loaded.branches_in, site.library.branches
-    if place is None or place.table not in database.structure.tables or ours == "all":
+    place = database.loaded.branches_in
+    if place is None or place.table not in database.structure.tables:
+        return None
+    ours = site.branches(database.system, apart=place.apart)
+    if ours == "all":
         return None
     there = branches_there(connection, database.loaded)
+    own = place.apart or site.systems[database.system].branches
+    where = f"[systems.{database.system}] branches" if own else "[library] branches"
     if unknown := [branch for branch in ours if branch not in there]:
         raise ConfigurationError(
             f'There is no branch "{unknown[0]}" in {database.system}.',
-            where=f"{site.file} [library] branches",
+            where=f"{site.file} {where}",
             do=f"Its branches are: {', '.join(sorted(there)[:20])}.",
         )
     if len(there) > 1 and not ours:
         raise ConfigurationError(
             f"{database.system} holds {len(there)} branches, and the site does not say which are its own.",
-            where=f"{site.file} [library] branches",
+            where=f"{site.file} {where}",
             do=f'Write branches = "all" if every one is yours, or list yours from: {", ".join(sorted(there)[:20])}.',
         )
     return None if not ours or set(there) <= set(ours) else tuple(there[code] for code in ours)
