@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -13,6 +14,8 @@ from reticent.stores.sql.compile import Column, Compiler, Sql
 from reticent.stores.sql.database import Database
 from reticent.systems.mapfile import Series
 from reticent.systems.predicates import Exists, Field, In, Not, Predicate, links
+
+Made = TypeVar("Made")
 
 OPEN, WITHIN, DUE, WITHHELD = 0, 1, 2, 10
 UNDECIDED = "could not be decided"
@@ -96,6 +99,17 @@ class Conditions:
         return [(h.reason, h.when) for h in held if not (h.until and h.until in self.database.decided)]
 
     @cached_property
+    def _made(self) -> dict[tuple[str, datetime], Any]:
+        return {}
+
+    def _once(self, what: str, cutoff: datetime, make: Callable[[], Made]) -> Made:
+        """Build a condition once: a run asks for the same ones at every chunk, and building costs more than sending."""
+        if (what, cutoff) not in self._made:
+            self._made[what, cutoff] = make()
+        made: Made = self._made[what, cutoff]
+        return made
+
+    @cached_property
     def scope(self) -> Predicate | None:
         """The rows of the site's own branches; None where every row is."""
         if self.database.branches is None:
@@ -135,16 +149,22 @@ class Conditions:
 
     def due(self, cutoff: datetime) -> Sql:
         """TRUE only for rows that are ties, finished, held back by nothing, and older than the cutoff."""
-        return sa.and_(*self._clear(), *self._ended_before(cutoff))
+        return self._once("due", cutoff, lambda: sa.and_(*self._clear(), *self._ended_before(cutoff)))
 
     def own(self, cutoff: datetime) -> Sql:
         """The part of ``due`` that reads no other table: an UPDATE with it locks no row but its own."""
+        return self._once("own", cutoff, lambda: self._make_own(cutoff))
+
+    def _make_own(self, cutoff: datetime) -> Sql:
         ended = () if "." in self.series.ended else self._ended_before(cutoff)
         parts = self._compiled(part for part in self._parts() if not any(links(part[0])))
         return sa.and_(sa.true(), *parts, *ended)
 
     def not_elsewhere(self, cutoff: datetime) -> list[Sql]:
         """Return conditions of which one is TRUE where another table keeps a row of ``own`` from being due."""
+        return self._once("not elsewhere", cutoff, lambda: self._make_not_elsewhere(cutoff))
+
+    def _make_not_elsewhere(self, cutoff: datetime) -> list[Sql]:
         found: list[Sql] = []
         for predicate, wanted in self._parts():
             if any(links(predicate)) and wanted:

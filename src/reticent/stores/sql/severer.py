@@ -57,6 +57,8 @@ class SqlSeverer:
             sa.event.listen(self._engine, "connect", _by_index)
         self.leaves_receipts = site.systems[self.system].receipts
         self._loose: list[Receipt] = []
+        self._conditions: dict[str, Conditions] = {}
+        self._statements: dict[str, sa.Update | sa.Delete] = {}
 
     mark_active: Callable[[int, set[str]], None] | None = None
     notes: Sequence[str] = ()
@@ -99,6 +101,12 @@ class SqlSeverer:
         conditions = Conditions(self.database, self.database.loaded.one(step.series), few)
         return kinds[step.walk](self._engine, step, conditions, cutoff, run, first)
 
+    def _known(self, series: str) -> Conditions:
+        """Return the conditions of a series, kept for its next chunk."""
+        if series not in self._conditions:
+            self._conditions[series] = Conditions(self.database, self.database.loaded.one(series), few=True)
+        return self._conditions[series]
+
     def apply(self, chunk: Chunk, hold_epoch: int) -> Receipt:
         """Sever one chunk. Raises SystemBusy (rolled back) or OutcomeUnknown (ask ``settle``)."""
         try:
@@ -127,7 +135,7 @@ class SqlSeverer:
         rows = chunk.scope
         assert isinstance(rows, Rows)  # noqa: S101 - only this store makes the chunks it gets
         assert rows.cutoff is not None  # noqa: S101
-        conditions = Conditions(self.database, self.database.loaded.one(chunk.step.series), few=True)
+        conditions = self._known(chunk.step.series)
         if trust and not (rows.limit or conditions.series.tally or conditions.asks_elsewhere):
             where = sa.and_(key_condition(conditions, rows), conditions.due(rows.cutoff))
             locked = _Locked(where, chunk.expected, counted_before=True)
@@ -189,7 +197,9 @@ class SqlSeverer:
         return connection.execute(query).scalar_one()
 
     def _change(self, connection: sa.Connection, conditions: Conditions, locked: _Locked) -> int:
-        statement = self._statement(conditions)
+        statement = self._statements.get(conditions.series.id)
+        if statement is None:
+            statement = self._statements[conditions.series.id] = self._statement(conditions)
         where = locked.where
         if locked.limit and connection.dialect.name in ("sqlite", "postgresql"):
             physical: sa.ColumnElement[Any] = sa.literal_column(
