@@ -121,8 +121,9 @@ class Way:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") + time.process_time()
 
     def times(self, other: Way) -> float:
-        """How many times as fast as another way; slice by slice, the median."""
-        return statistics.median(ours / theirs for ours, theirs in zip(self.rates, other.rates, strict=True))
+        """How many times as fast as another way; slice by slice, the median of those in which it did something."""
+        pairs = zip(self.rates, other.rates, strict=True)
+        return statistics.median([ours / theirs for ours, theirs in pairs if theirs] or [0.0])
 
 
 @dataclass
