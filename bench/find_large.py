@@ -53,7 +53,8 @@ def _each(connection: sa.Connection, rows: int, into: str, values: str) -> None:
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql(f"INSERT INTO {into} {_SEQUENCE.format(rows=rows)} SELECT {values} FROM seq_t")
     else:
-        connection.exec_driver_sql(f"INSERT INTO {into} SELECT {values} FROM seq_1_to_{rows}")
+        # The driver reads a percent sign as its own.
+        connection.exec_driver_sql(f"INSERT INTO {into} SELECT {values} FROM seq_1_to_{rows}".replace("%", "%%"))
 
 
 def measure(lab: Lab, named: int) -> None:

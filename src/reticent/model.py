@@ -217,7 +217,9 @@ class Scanned:
 class Overlap:
     """How much of what stands in one place is anybody's: blurred counts of distinct values of a sample.
 
-    ``path`` is where in a JSON column, "$.a.b". ``identifiers``: kind -> values that are somebody's;
+    ``path`` is where in a JSON column, "$.a.b"; ``once``: hardly a value stands in two rows.
+
+    ``identifiers``: kind -> values that are somebody's;
     ``numbers``: kind -> values that are somebody's short number, how many chance would give, and its deviation;
     ``texts`` were read as free text, somebody's identifier or whole name stood in some; ``pairs``: rows' given
     names and surnames that are one person's, told of the column with the surname.
@@ -227,6 +229,7 @@ class Overlap:
     column: str
     distinct: int
     path: str = ""
+    once: bool = False
     identifiers: Mapping[str, int] = field(default_factory=dict)
     numbers: Mapping[str, tuple[int, float, float]] = field(default_factory=dict)
     given: int = 0

@@ -14,6 +14,7 @@ from tests.acts.test_residue import entries, site
 
 from reticent.stores import pseudonyms
 from reticent.stores.sql import prober
+from reticent.systems.load import load_map
 
 
 @pytest.fixture(autouse=True)
@@ -112,6 +113,24 @@ def test_a_database_no_map_knows_is_compared_with_the_rosters_of_the_others(sqli
     planned = sqlite_lab.run("--json", "plan")
     assert planned.code == 0, planned.said
     assert "lockers" not in json.dumps(planned.json["steps"])
+
+
+def test_a_map_is_drafted_and_loads(sqlite_lab: kit.Lab) -> None:
+    site(sqlite_lab)
+    plant(sqlite_lab)
+    out = sqlite_lab.folder / "own.toml"
+    done = sqlite_lab.run("--json", "map", "draft", "ils", "--out", str(out))
+    assert done.code == 0, done.said
+    assert done.json["tables"] == 1
+    assert done.json["to_finish"] > 5
+    [series] = load_map(out).series
+    assert (series.table, series.persons, series.sever) == ("locker", ("ref",), "nothing")
+    again = sqlite_lab.run("map", "draft", "ils", "--out", str(out))
+    assert again.code == 2
+    assert "there already" in again.said
+    assert sqlite_lab.run("map", "draft", "nobody", "--out", str(out.with_name("x.toml"))).code == 2
+    written = out.read_text() + out.with_name("own.columns.csv").read_text()
+    assert not [card for card in cards(sqlite_lab) if card in written]
 
 
 @pytest.mark.parametrize("tables", [400, pytest.param(5000, marks=pytest.mark.soak)])

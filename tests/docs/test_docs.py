@@ -18,7 +18,7 @@ SOURCES = [
 ]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 COMMANDS = {
-    *("demo", "init", "find", "plan", "sever", "arm", "disarm", "check", "filter", "share", "policy"),
+    *("demo", "init", "find", "plan", "sever", "arm", "disarm", "check", "filter", "share", "policy", "map"),
     *("inquiry", "hold", "release", "law", "subject", "ledger", "statistics", "report", "serve"),
 }
 """The command line of the design."""

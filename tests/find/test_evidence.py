@@ -73,10 +73,10 @@ def test_a_table_that_names_patrons_makes_persons_of_the_keys_to_it_and_to_those
         table("shelf", "item"),
     )
     values = [
-        Overlap("members", "login", 900, identifiers={"issued": 880}),
-        Overlap("members", "mail", 900, identifiers={"personal": 870}),
-        Overlap("queue", "card", 900, identifiers={"issued": 880}),
-        Overlap("queue", "mail", 900, identifiers={"personal": 870}),
+        Overlap("members", "login", 900, once=True, identifiers={"issued": 880}),
+        Overlap("members", "mail", 900, once=True, identifiers={"personal": 870}),
+        Overlap("queue", "card", 900, once=True, identifiers={"issued": 880}),
+        Overlap("queue", "mail", 900, once=True, identifiers={"personal": 870}),
     ]
     got = told(found, *values)
     assert got["members.id"] == got["members.login"] == "strong"
@@ -88,6 +88,18 @@ def test_a_table_that_names_patrons_makes_persons_of_the_keys_to_it_and_to_those
     assert told(chained, *values)["badges.holder"] == "certain"
 
 
+def test_a_table_in_which_persons_come_again_is_no_register() -> None:
+    found = structure(
+        table("requests", "card text", "mail text"), table("notes", "request", refers={"request": "requests"})
+    )
+    for once in (True, False):
+        told_of = [
+            Overlap("requests", "card", 900, once=once, identifiers={"issued": 880}),
+            Overlap("requests", "mail", 900, once=once, identifiers={"personal": 870}),
+        ]
+        assert ("notes.request" in told(found, *told_of)) is once
+
+
 def test_the_key_of_a_queue_of_items_is_not_taken_for_a_person() -> None:
     found = structure(
         table("queue", "card text", "mail text", key="itemnumber"),
@@ -95,8 +107,8 @@ def test_the_key_of_a_queue_of_items_is_not_taken_for_a_person() -> None:
         table("loans", "itemnumber"),
     )
     values = [
-        Overlap("queue", "card", 900, identifiers={"issued": 880}),
-        Overlap("queue", "mail", 900, identifiers={"personal": 870}),
+        Overlap("queue", "card", 900, once=True, identifiers={"issued": 880}),
+        Overlap("queue", "mail", 900, once=True, identifiers={"personal": 870}),
     ]
     assert "loans.itemnumber" not in told(found, *values)
 

@@ -78,9 +78,10 @@ def grants(site: Site, system: str) -> Grants:
     receipts = site.systems[system].receipts
     roster = bool(site.systems[system].accounts.roster)
     accounts: dict[str, list[str]] = {}
+    compared = any(each.accounts.roster for each in site.systems.values())
     for account in (*ACCOUNTS, *_ROSTER[: int(roster)]):
         who = _owner(site, system, account, owner)
-        accounts[account] = statements(database, account, who, place, with_receipts=receipts, with_roster=roster)
+        accounts[account] = statements(database, account, who, place, with_receipts=receipts, with_roster=compared)
     return Grants(system, receipts_table(database.dialect, place) if receipts else "", accounts, fitted.refused)
 
 

@@ -313,11 +313,13 @@ def share(
 
 def _add_groups() -> None:
     from reticent.cli import hold, inquiry, law, ledger, policy
+    from reticent.cli import map as maps
 
     app.add_typer(ledger.app, name="ledger")
     app.add_typer(hold.app, name="hold")
     app.add_typer(inquiry.app, name="inquiry")
     app.add_typer(law.app, name="law")
+    app.add_typer(maps.app, name="map")
     app.add_typer(policy.app, name="policy")
 
 

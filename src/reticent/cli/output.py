@@ -21,6 +21,7 @@ from reticent.errors import EvidenceBroken, UsageError
 if TYPE_CHECKING:
     from reticent.acts.armed import Statement
     from reticent.acts.check import CheckReport
+    from reticent.acts.draft import Drafted
     from reticent.acts.find import Inventory
     from reticent.acts.grants import Grants
     from reticent.acts.init import Written
@@ -213,6 +214,15 @@ def show_run(result: RunResult) -> None:
         f"Ledger entry {result.ledger.get('index')}, {result.ledger.get('size')} entries, "
         f"root {str(result.ledger.get('root'))[:16]}. Next: reticent check"
     )
+
+
+def show_draft(drafted: Drafted) -> None:
+    """Print what a draft holds, and what a person must still do."""
+    say(f"{drafted.made.tables} tables are drafted in {drafted.path}; it severs nothing.", "bold")
+    say(f"{drafted.made.marks} places say FINISH: only somebody who knows the system can.")
+    _list("Not in the draft", list(drafted.made.left_out))
+    _list("Not looked at", [f"{n.system}: {n.place}: {n.why}" for n in drafted.not_looked_at])
+    say("\nThen name it as map in reticent.toml and have two officers sign it: docs/reference/maps.md")
 
 
 def show_statement(statement: Statement) -> None:

@@ -56,7 +56,8 @@ class Evidence:
 
 _KINDS = {"number": "patron numbers", "issued": "card numbers or user names", "personal": "addresses"}
 _WHOLE, _PAIRED = "whole names", "surnames beside given names of the same person"
-_OF_A_REGISTER = {_KINDS["issued"], _KINDS["personal"], _WHOLE, _PAIRED}
+_IDENTIFIERS = {_KINDS["issued"], _KINDS["personal"]}
+_OF_A_REGISTER = {*_IDENTIFIERS, _WHOLE, _PAIRED}
 
 
 @dataclass
@@ -167,7 +168,7 @@ def judge(structure: Structure, overlaps: Iterable[Overlap], persons: Iterable[s
     found = list(overlaps)
     judged = _Judge(structure, {name: key for name in persons if (key := _own_key(structure, name))})
     told = [each for overlap in found for each in judged.values(overlap)]
-    judged.registers |= _registers(structure, told)
+    judged.registers |= _registers(structure, found, told)
     told = [each for overlap in found for each in judged.values(overlap)]
     best: dict[tuple[str, str], Evidence] = {}
     order = list(Strength)
@@ -201,16 +202,15 @@ def _place(table: TableInfo, told: list[Evidence], known: Place | None) -> Place
     return Place(table.name, tuple(columns), mapped=False, why=why, strength=strength.value, record_class=kind)
 
 
-def _registers(structure: Structure, told: Iterable[Evidence]) -> dict[str, str]:
-    """Return tables that name persons themselves: two kinds of things of theirs in every row, and an own key."""
+def _registers(structure: Structure, overlaps: Iterable[Overlap], told: Iterable[Evidence]) -> dict[str, str]:
+    """Return tables that name persons themselves: two kinds of things of theirs in every row, an own key, each once."""
+    once = {(each.table, each.place) for each in overlaps if each.once}
     kinds: dict[str, set[str]] = defaultdict(set)
     for each in told:
         if not each.path and each.holds in _OF_A_REGISTER:
             kinds[each.table].add(each.holds)
-    several = [
-        name for name, holds in kinds.items() if len(holds) > 1 and holds & {_KINDS["issued"], _KINDS["personal"]}
-    ]
-    keys = {name: key for name in several if (key := _own_key(structure, name))}
+    unique = {each.table for each in told if each.holds in _IDENTIFIERS and (each.table, each.place) in once}
+    keys = {name: key for name in unique if len(kinds[name]) > 1 and (key := _own_key(structure, name))}
     referred = {key.table for table in structure.tables.values() for key in table.foreign_keys}
     others = {table.primary_key for table in structure.tables.values() if table.name not in keys}
     # A queue of items, keyed by the item and referred to by nothing, names patrons too; its key does not.

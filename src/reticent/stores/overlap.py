@@ -9,6 +9,7 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +17,9 @@ from reticent.model import Overlap
 from reticent.stores.crowd import Crowd, blurred
 from reticent.stores.needles import LEAST, fold
 
+HEAD = 400
+"""Rows of a sample that one statement brings: none of them comes twice."""
+_ALONE = 0.95
 TEXTS = 500
 """Texts of one place that are searched for everybody."""
 _DEEPEST = 8
@@ -43,8 +47,15 @@ def examined(crowd: Crowd, table: str, column: str, values: Sequence[Any]) -> It
     if documents:
         for path, inside in _paths(documents, crowd).items():
             yield _overlap(crowd, table, column, inside, path)
+    elif overlap := _overlap(crowd, table, column, texts):
+        yield replace(overlap, once=_once([value for value in values[:HEAD] if value is not None]))
     else:
-        yield _overlap(crowd, table, column, texts)
+        yield None
+
+
+def _once(rows: Sequence[Any]) -> bool:
+    """Whether hardly any value of the first rows, which are one statement's, stands in two of them."""
+    return len(rows) >= LEAST and len(_distinct(rows)) >= _ALONE * len(rows)
 
 
 def _distinct(values: Sequence[Any]) -> set[Any]:
@@ -69,8 +80,8 @@ def _overlap(crowd: Crowd, table: str, column: str, texts: set[str], path: str =
         column,
         of,
         path,
-        {kind: blurred(count, of) for kind, count in crowd.matched(values).items()},
-        {kind: (blurred(n, of), expected, variance**0.5) for kind, (n, expected, variance) in by_chance.items()},
+        identifiers={kind: blurred(count, of) for kind, count in crowd.matched(values).items()},
+        numbers={kind: (blurred(n, of), chance, variance**0.5) for kind, (n, chance, variance) in by_chance.items()},
         given=blurred(given, of),
         family=blurred(family, of),
         full=blurred(full, of),

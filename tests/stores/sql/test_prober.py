@@ -6,7 +6,9 @@ import hashlib
 import inspect
 import json
 import random
+import uuid
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +122,22 @@ def plant(connection: sa.Connection) -> None:
     table(connection, "sparse", [
         {"id": n, "person": known[n % 60]["cardnumber"] if n % 60 == n else None} for n in range(5000)
     ])  # fmt: skip
+    odd = {
+        "id": 1,
+        "token": uuid.UUID(int=7),
+        "at": datetime(2026, 1, 2),
+        "amount": 3,
+        "flag": True,
+        "image": b"\xff\x00",
+    }
+    kinds = {
+        "token": sa.Uuid(),
+        "at": sa.DateTime(),
+        "amount": sa.Numeric(6, 2),
+        "flag": sa.Boolean(),
+        "image": sa.LargeBinary(),
+    }
+    table(connection, "odd", [{**odd, "id": n} for n in range(450)], **kinds)
     connection.exec_driver_sql("CREATE VIEW everybody AS SELECT cardnumber AS card_seen FROM borrowers")
 
 
@@ -148,6 +166,7 @@ def test_patrons_are_found_wherever_they_were_planted_and_nowhere_else(here: Doo
         "sparse.person",
     }
     assert not [place for place in bare if place.startswith("everybody")], "views keep no rows"
+    assert probed.unread == {}, "every type of column can be read"
     assert "few.card" not in {f"{each.table}.{each.place}" for each in probed.overlaps}, "49 persons are not judged"
     undone = {each.column: each for each in probed.reversed if each.table == "pseudonyms"}
     assert undone.keys() == {"plain", "blowfish", "salted", "keyed", "token"}

@@ -17,6 +17,7 @@ from reticent.stores.sql import receipts
 from reticent.stores.sql.database import Database
 from reticent.stores.sql.introspect import OWN_TABLE
 from reticent.stores.sql.literal import touched
+from reticent.stores.sql.prober import unread, weak
 from reticent.systems.mapfile import Action, Map, Measure, Series
 from reticent.systems.paths import place
 from reticent.systems.predicates import TRUE, Predicate, fields, links
@@ -162,10 +163,14 @@ class _Collector:
     def scan(self) -> None:
         """Add the texts the prover looks through for the whole roster: free texts and tables nobody has read."""
         tables = {table for elsewhere in self.loaded.elsewhere for table in elsewhere.scan}
-        for name in tables | {unread.name for unread in self.database.fit.unmapped}:
+        for name in tables | {unmapped.name for unmapped in self.database.fit.unmapped}:
             info = self.database.structure.tables.get(name)
             columns = info.columns.values() if info else ()
             self._columns(name, *(column.name for column in columns if family(column.type) not in _NO_TEXT))
+        structure = self.database.structure
+        for table, read in (*unread(self.loaded, structure), *weak(self.loaded, structure)):
+            # Its key and indexes say from where in the table a sample is taken.
+            self._columns(table.name, *(column.name for column in read), *table.primary_key, *table.indexed)
 
     def _series(self, series: Series) -> Iterator[Read]:
         """Yield what tells a tie from a row, a finished one from a live one, and whose it is."""

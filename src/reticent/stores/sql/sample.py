@@ -14,11 +14,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from reticent.errors import SystemRefused
+from reticent.stores.overlap import HEAD
 from reticent.stores.sql.compile import whole
 from reticent.stores.sql.connect import reading
 from reticent.systems.structure import ColumnInfo, TableInfo, family
 
-HEAD = 400
 SLICES = 8
 SLICE = 200
 MANY = 100_000
@@ -95,7 +95,7 @@ class Sampler:
         known = family(kind)
         if known in ("whole", "number"):
             return column
-        if not known and self._dialect == "postgresql":
+        if known != "binary" and self._dialect == "postgresql":
             column = sa.cast(column, sa.Text())
         return sa.func.substr(column, 1, _LONGEST)
 
