@@ -99,12 +99,6 @@ class Receipts:
         found = [one for one in self.all() if one.step == step and one.done and one.changed]
         return max(found, key=lambda one: one.newest, default=None)
 
-    def forget(self, older: float) -> None:
-        """Drop what ties sessions to receipts all of whose lines are older than ``older`` (seconds)."""
-        for one in self.all():
-            if one.carry is not None and one.newest < older:
-                self._write(replace(one, carry=None))
-
     @staticmethod
     def _read(path: Path) -> FileReceipt | None:
         try:
