@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from reticent.acts.gate import digest_in_force, in_force, open_gate
 from reticent.acts.opening import open_site
 from reticent.errors import EvidenceBroken, NotPermitted
 from reticent.policy import bundle as bundles
+from reticent.policy import prove
 
 ROOT = Path(__file__).parents[2]
 SITE = """
@@ -117,6 +119,27 @@ class Library:
 
     def in_force(self) -> str:
         return digest_in_force(open_site(self.folder / "reticent.toml"))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def each_bundle_is_proved_once() -> Iterator[None]:
+    """Proving is a pure function of the bundle's bytes; without Z3 it is refused as ever."""
+    known: dict[tuple[object, ...], Any] = {}
+
+    def once(work: Callable[..., Any]) -> Callable[..., Any]:
+        def cached(*given: Any, **more: Any) -> Any:
+            prove._prover(given[0])
+            key = (work.__name__, *(getattr(one, "digest", one) for one in given), *more.values())
+            if key not in known:
+                known[key] = work(*given, **more)
+            return known[key]
+
+        return cached
+
+    with pytest.MonkeyPatch.context() as patched:
+        for name in ("check_bundle", "prove_bundle", "diff"):
+            patched.setattr(prove, name, once(getattr(prove, name)))
+        yield
 
 
 @pytest.fixture
