@@ -118,15 +118,28 @@ def _place(loaded: Map, series: Series) -> str:
 
 def _happens(loaded: Map, series: Series) -> str:
     if isinstance(series.sever, str):
-        return {"delete": "the row is deleted", "nothing": "counted and reported only"}[series.sever] + _tallied(series)
+        return _WHOLE[series.sever] + _tallied(series) + _also(loaded, series)
     fields = loaded.tables[series.table].fields
-    return "; ".join(f"`{fields[name].column}` {_word(action)}" for name, action in series.sever.items()) + _tallied(
-        series
-    )
+    changed = "; ".join(f"`{fields[name].column}` {_word(action)}" for name, action in series.sever.items())
+    return changed + _tallied(series) + _also(loaded, series)
+
+
+_WHOLE = {
+    "delete": "the row is deleted",
+    "age": "the row is moved to the system's old ones, without the patron",
+    "nothing": "counted and reported only",
+}
+
+
+def _also(loaded: Map, series: Series) -> str:
+    if not series.also:
+        return ""
+    tables = [also.written or loaded.end(series.table, also.link) for also in series.also]
+    return "; with it: " + ", ".join(f"`{table}`" for table in dict.fromkeys(tables))
 
 
 _WORDS: Mapping[str, str] = {"null": "emptied (NULL)", "remove path": "removed", "remove element": "elements removed",
-                             "sentinel": "names the stand-in patron, else NULL",
+                             "sentinel": "names the stand-in patron, else NULL", "renumber": "given a new number",
                              "overwrite": "overwritten", "generalise": "cut to the"}  # fmt: skip
 
 
@@ -262,6 +275,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "ldp.md": lambda: map_page("ldp", "the source of LDP 1"),
     "metadb.md": lambda: map_page("metadb", "Metadb's source, and FOLIO's schemas for the documents"),
     "reshare.md": lambda: map_page("reshare", "the migrations of mod-rs up to 2.19"),
+    "evergreen.md": lambda: map_page("evergreen", "the schema of Evergreen 3.17"),
     "libki.md": lambda: map_page("libki", "the schemas of Libki r23.04 and r26.05"),
 }
 

@@ -53,6 +53,8 @@ class Disposition(StrEnum):
     SCRUB = "scrub"
     PSEUDONYMISE = "pseudonymise"
     AGGREGATE = "aggregate"
+    AGE = "age"
+    RENUMBER = "renumber"
 
 
 @dataclass(frozen=True)

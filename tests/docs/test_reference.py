@@ -131,7 +131,7 @@ def write_map(folder: Path, content: str) -> Path:
 def test_the_map_on_the_page_loads_and_uses_every_construct(tmp_path: Path) -> None:
     loaded = load_map(write_map(tmp_path, example()))
     assert {word for series in loaded.series for word in series.dispositions()} == {
-        "null", "sentinel", "overwrite", "generalise", "nothing", "remove path", "remove element",
+        "null", "sentinel", "overwrite", "generalise", "nothing", "remove path", "remove element", "age", "renumber",
     }  # fmt: skip
     for name in mapfile.Map.model_fields:
         assert getattr(loaded, name), name

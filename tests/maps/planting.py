@@ -123,7 +123,8 @@ class Planting:
         fields = self.loaded.tables[column.table].fields if column.table in self.loaded.tables else {}
         for link in self.loaded.tables[column.table].links.values() if fields else ():
             for theirs, ours in link.on.items():
-                if link.table == roster.table and fields[ours].column == column.name:
+                own = ours == self.loaded.tables[column.table].key
+                if link.table == roster.table and fields[ours].column == column.name and not own:
                     return self.loaded.tables[roster.table].fields[theirs].column
         return ""
 

@@ -134,6 +134,7 @@ _PLAIN = {
     "postgresql": {
         "int": "integer", "tinyint": "smallint", "mediumint": "integer", "datetime": "timestamp", "double": "double precision",
         "tinytext": "text", "mediumtext": "text", "longtext": "text", "enum": "text", "tinyblob": "bytea",
+        "container": "text",  # an enumeration of Evergreen's schema of that name
         "blob": "bytea", "mediumblob": "bytea", "longblob": "bytea", "varbinary": "bytea",
     },
     "sqlite": {

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from reticent.model import Finding, Margins, NotLookedAt, Survey
 from reticent.prove import conservation, due
+from reticent.prove.chains import CIRCULAR
 from reticent.prove.evaluate import Evaluator
 from reticent.prove.relinks import relink
 from reticent.prove.sweep import sweep
@@ -114,6 +115,7 @@ _UNCLEAR = {
     due.UNDECIDED: "A value the decision rests on is missing or unreadable: correct the rows in the system.",
     due.NO_BRANCH: "Correct the branch of these rows, or of their patrons, in the system.",
     due.NO_DATE: "Enter the end date in the system; without it nobody can say when the purpose ended.",
+    CIRCULAR: "A chain of renewals has no first loan: correct the rows in the system.",
     due.FUTURE: "Correct the date in the system; check the clock of the machine that wrote it.",
 }
 

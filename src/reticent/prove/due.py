@@ -12,6 +12,7 @@ from typing import Any
 
 from reticent.model import Survey
 from reticent.ports import UNREADABLE, Reader
+from reticent.prove.chains import CIRCULAR, Chains
 from reticent.prove.evaluate import Evaluator, Get, Test
 from reticent.prove.sweep import Read, Row, sweep
 from reticent.prove.view import View
@@ -62,6 +63,7 @@ class Recount:
         self._counts: Counter[str] = Counter()
         self._oldest: datetime | None = None
         self._newest: datetime | None = None
+        self._chains: Chains | None = None
 
     @property
     def table(self) -> str:
@@ -78,6 +80,8 @@ class Recount:
             yield from self._evaluator.reads(self.table, condition)
         for path in filter(None, (series.ended, series.date)):
             yield from self._path_reads(path)
+        if (table := self._view.table(self.table)).chain:
+            yield from ((name, True) for name in (table.key, table.chain))
 
     def _path_reads(self, path: str) -> Iterator[Read]:
         link, _, name = path.rpartition(".")
@@ -95,16 +99,31 @@ class Recount:
     def bind(self, positions: Mapping[str, int]) -> Callable[[Row], None]:
         """Return what judges and counts one row."""
         judge, date = self._judge(positions), self._get(self._series.date or self._series.ended, positions)
-        counts = self._counts
+        counts, together = self._counts, self._together(positions)
 
         def ask(row: Row) -> None:
-            state = judge(row)
-            if state is not None:
+            own = judge(row)
+            if (state := together(row, own)) is not None:
                 counts[state] += 1
-                if (when := date(row)) is not None and when is not UNREADABLE:
-                    self._seen(when)
+            if own is not None and (when := date(row)) is not None and when is not UNREADABLE:
+                self._seen(when)
 
         return ask
+
+    def _together(self, at: Mapping[str, int]) -> Callable[[Row, str | None], str | None]:
+        """Return what gives a row's state, None for one that waits for the rest of its chain."""
+        table = self._view.table(self.table)
+        if not table.chain:
+            return lambda _, state: state
+        self._chains = chains = Chains(self._view.reader, self.table, table.key, table.chain, self._rank)
+        key = at[table.key]
+        return lambda row, state: chains.add(row[key], state, UNDECIDED)
+
+    def _rank(self, state: str) -> int:
+        """Return how far a state is from being severed: a chain is in the least ready state of its rows."""
+        reasons = [held.reason for held in held_back(self._series, self._view.decided)]
+        first = (OPEN, UNDECIDED, NO_BRANCH, NO_DATE, FUTURE, CIRCULAR, *reasons, self._why_no_cutoff)
+        return (*first, WITHIN, DUE).index(state)
 
     def _seen(self, when: datetime) -> None:
         if self._oldest is None or when < self._oldest:
@@ -188,13 +207,16 @@ class Recount:
 
     def survey(self) -> Survey:
         """Return what was counted so far. ``withheld`` holds the reasons that were met."""
-        withheld = {state: n for state, n in self._counts.items() if state not in (OPEN, WITHIN, DUE)}
+        counts = self._counts.copy()
+        for state, rows in self._chains.states() if self._chains else ():
+            counts[state] += rows
+        withheld = {state: n for state, n in counts.items() if n and state not in (OPEN, WITHIN, DUE)}
         return Survey(
             self._series.id,
-            ties=self._counts.total(),
-            open=self._counts[OPEN],
-            within_retention=self._counts[WITHIN],
-            due=self._counts[DUE],
+            ties=counts.total(),
+            open=counts[OPEN],
+            within_retention=counts[WITHIN],
+            due=counts[DUE],
             withheld=withheld,
             oldest=_day(self._oldest),
             newest=_day(self._newest),

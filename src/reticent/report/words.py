@@ -43,6 +43,8 @@ DISPOSITIONS = {
     Disposition.SCRUB: "identifiers taken out of a text",
     Disposition.PSEUDONYMISE: "patron replaced under a key",
     Disposition.AGGREGATE: "rows turned into counts",
+    Disposition.AGE: "row moved to the system’s old ones, without the patron",
+    Disposition.RENUMBER: "row given a new number",
 }
 
 MEND = {

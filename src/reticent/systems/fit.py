@@ -34,6 +34,8 @@ class Fit:
     """Table -> column, or path into one -> its type: as it is here, or as the map says of a path."""
     folded: Mapping[str, Mapping[str, Folded]] = field(default_factory=dict)
     """Table -> path -> the index the system keeps on its folded text."""
+    drifted: Mapping[str, str] = field(default_factory=dict)
+    """Series whose triggers cannot be left out here, and why."""
     refused: Mapping[str, str] = field(default_factory=dict)
     absent: frozenset[str] = frozenset()
     unmapped: tuple[Place, ...] = ()
@@ -55,7 +57,9 @@ def fit(loaded: Map, structure: Structure) -> Fit:
     here = {name: structure.tables[name] for name in loaded.tables if name in structure.tables}
     types = {name: _types(loaded, name, table) for name, table in here.items()}
     folded = {name: table.folded for name, table in here.items()}
-    return Fit(columns, touched, parents, types, folded, refused, absent, tuple(_unmapped(loaded, structure)))
+    drifted = {s.id: why for s in loaded.series if s.set and (why := _drift(s, loaded, structure))}
+    unmapped = tuple(_unmapped(loaded, structure))
+    return Fit(columns, touched, parents, types, folded, drifted, refused, absent, unmapped)
 
 
 def _recognise(loaded: Map, structure: Structure) -> None:
@@ -131,14 +135,36 @@ def _refusal(series: Series, loaded: Map, structure: Structure, troubles: Mappin
     table = structure.tables.get(series.table)
     if table is None:
         return ""
-    for name in _tables_read(series, loaded):
+    changed = {name: gone for name, gone in loaded.changes(series).items() if name in structure.tables}
+    for name in (*_tables_read(series, loaded), *changed):
         if troubles.get(name):
             return f"{name}: {troubles[name]}"
-    unknown = [name for name in table.triggers if not re.search(loaded.drift.triggers, name)]
-    if series.sever != "nothing" and unknown:
-        return f"{table.name}: unknown trigger {min(unknown)}"
-    if series.sever == "delete" and (child := _unknown_child(series.table, loaded, structure)):
-        return f"rows of {child}, which is not in the map, would go with rows of {series.table}"
+    return next(filter(None, (_unsafe(name, gone, loaded, structure) for name, gone in changed.items())), "")
+
+
+def _unsafe(name: str, gone: bool, loaded: Map, structure: Structure) -> str:
+    """Return why rows of a table may not be changed, or deleted if ``gone``."""
+    table = structure.tables[name]
+    known = loaded.tables[name].triggers
+    if unknown := [each for each in table.triggers if each not in known and not re.search(loaded.drift.triggers, each)]:
+        return f"{name}: unknown trigger {min(unknown)}"
+    if gone and table.undeletable:
+        return f"{name}: the rule {table.undeletable} makes something else of every DELETE, and the rows would stay"
+    if gone and (child := _unknown_child(name, loaded, structure)):
+        return f"rows of {child}, which is not in the map, would go with rows of {name}"
+    return ""
+
+
+def _drift(series: Series, loaded: Map, structure: Structure) -> str:
+    """Return why the triggers of a series may not be left out here, "" if the map knows all they do."""
+    changed = {name: gone for name, gone in loaded.changes(series).items() if name in structure.tables}
+    for name, gone in changed.items():
+        digest = structure.tables[name].trigger_digest()
+        if digest and digest not in loaded.tables[name].read_as:
+            return f"the triggers and rules of {name} are not those the map knows"
+        for other in structure.tables.values():
+            if gone and other.name not in changed and any(key.table == name for key in other.foreign_keys):
+                return f"rows of {other.name} refer to {name}, and the map does not list them"
     return ""
 
 

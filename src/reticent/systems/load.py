@@ -13,7 +13,7 @@ from typing import Any
 
 from reticent.errors import ConfigurationError
 from reticent.model import Disposition
-from reticent.systems.mapfile import Action, Map, Roster, Series
+from reticent.systems.mapfile import Action, Aged, Also, Map, Roster, Series
 from reticent.systems.predicates import And, Compare, Exists, In, IsNull, Not, Or, Predicate, Sentinel, fields, links
 from reticent.tomlfile import TomlFile, check, load
 
@@ -129,7 +129,13 @@ def _check(loaded: Map, source: TomlFile) -> None:
 
 
 _IN_DOCUMENTS = (Disposition.REMOVE_PATH, Disposition.OVERWRITE, Disposition.GENERALISE)
-_IN_COLUMNS = (Disposition.NULL, Disposition.SENTINEL, Disposition.OVERWRITE, Disposition.GENERALISE)
+_IN_COLUMNS = (
+    Disposition.NULL,
+    Disposition.SENTINEL,
+    Disposition.OVERWRITE,
+    Disposition.GENERALISE,
+    Disposition.RENUMBER,
+)
 
 
 class _Checker:
@@ -177,6 +183,9 @@ class _Checker:
         if not re.fullmatch(r"\w+\.\w+" if self._map.qualified else r"\w+", name):
             self.fail(f'"{name}" is not {"schema." * self._map.qualified}table', "tables", name)
         self.names(name, filter(None, [table.key, table.window]), "tables", name)
+        self.names(name, filter(None, [table.chain]), "tables", name, "chain")
+        if table.chain and not table.key:
+            self.fail("a chain needs a key", "tables", name, "chain")
         for walked in filter(None, [table.key, table.window]):
             if table.fields[walked].optional:
                 self.fail(f'"{name}" is walked by "{walked}", which may not be there', "tables", name)
@@ -207,6 +216,14 @@ class _Checker:
             self.fail(f'the table "{table}" has no link "{link}"', *keys)
         self.names(self._map.tables[table].links[link].table if link else table, [name], *keys)
 
+    def way(self, table: str, path: str, *keys: str | int) -> str:
+        """Check a path of links; return the table it ends in."""
+        for link in filter(None, path.split(".")):
+            if link not in self._map.tables[table].links:
+                self.fail(f'the table "{table}" has no link "{link}"', *keys)
+            table = self._map.tables[table].links[link].table
+        return table
+
     def series(self, index: int, series: Series) -> None:
         place: tuple[str | int, ...] = ("series", index)
         self.names(series.table, [], *place, "table")
@@ -223,6 +240,39 @@ class _Checker:
         self._held(series, *place)
         self._tally(series, *place)
         self._sever(series, *place)
+        for also in series.also:
+            self._also(series, also, *place, "also")
+        if (series.sever == "age") != (series.aged is not None):
+            self.fail('"age" and aged belong together', *place, "sever")
+        if series.aged is not None:
+            self._aged(series, series.aged, *place, "aged")
+
+    def _also(self, series: Series, also: Also, *place: str | int) -> None:
+        if bool(also.link) == bool(also.written):
+            self.fail("rows are found by a link, or written by the change itself", *place)
+        if also.link and not self._map.tables[series.table].key:
+            self.fail(f'"{series.table}" needs a key, or what goes with its rows cannot be found', *place)
+        table = also.written or self.way(series.table, also.link, *place)
+        self.names(table, [] if isinstance(also.sever, str) else also.sever, *place)
+        self.predicate(table, also.when, *place, "when")
+        for action in () if isinstance(also.sever, str) else also.sever.values():
+            if action.condition is not None or action.disposition is Disposition.RENUMBER:
+                self.fail("what goes with a row is severed alike and keeps its number", *place)
+
+    def _aged(self, series: Series, aged: Aged, *place: str | int) -> None:
+        target = next((other for other in self._map.series if other.id == aged.series), None)
+        if target is None or isinstance(target.sever, str):
+            self.fail(f'"{aged.series}" is not a series that changes fields', *place)
+            return
+        tables = self._map.tables
+        if not tables[series.table].key or tables[target.table].key not in aged.paths():
+            self.fail("both tables need a key, and the new row gets the old one's", *place)
+        if any(action.condition is not None for action in target.sever.values()):
+            self.fail(f'"{aged.series}" is severed under conditions, which a new row cannot be asked', *place)
+        self.names(target.table, aged.paths(), *place)
+        for path in aged.paths().values():
+            links, _, name = path.rpartition(".")
+            self.names(self.way(series.table, links, *place), [name], *place)
 
     def _held(self, series: Series, *place: str | int) -> None:
         for held in series.held:
@@ -241,7 +291,8 @@ class _Checker:
 
     def _sever(self, series: Series, *place: str | int) -> None:
         if isinstance(series.sever, str):
-            destroyed = {m.id for m in self._map.measures if m.table == series.table and series.sever == "delete"}
+            gone = series.sever in ("delete", "age")
+            destroyed = {m.id for m in self._map.measures if m.table == series.table and gone}
             if missing := destroyed - set(series.tally):
                 self.fail(f"deleting these rows destroys {', '.join(sorted(missing))}: tally it", *place, "tally")
             return
@@ -249,6 +300,8 @@ class _Checker:
         for name, action in series.sever.items():
             self.predicate(series.table, action.condition, *place, "sever")
             self._disposition(series.table, name, action, *place, "sever")
+            if action.disposition is Disposition.RENUMBER and name != self._map.tables[series.table].key:
+                self.fail("only a key is renumbered", *place, "sever")
 
     def _disposition(self, table: str, name: str, action: Action, *keys: str | int) -> None:
         """Check that what happens to a field can happen where it stands."""

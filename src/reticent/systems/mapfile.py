@@ -84,6 +84,12 @@ class Table(Strict):
     """A surrogate key that is neither a person nor a use. Without it the table is walked in batches."""
     window: str = ""
     """The indexed time field of a large table that has no key."""
+    chain: str = ""
+    """The field that holds the key of the row this one follows (a renewal its loan); a chain is severed whole."""
+    triggers: tuple[str, ...] = ()
+    """The triggers and rules of the table that were read when the map was made."""
+    read_as: tuple[str, ...] = ()
+    """Digests of those triggers and rules under which the map knows everything they do."""
     links: dict[str, Annotated[Link, BeforeValidator(_link)]] = {}
     writes: dict[str, tuple[Literal["SELECT", "INSERT", "UPDATE"], ...]] = {}
     """Tables to which this one's triggers write when a row is severed, and the rights that takes there."""
@@ -98,7 +104,8 @@ class Action(Strict):
 
 
 _ACTION = re.compile(
-    r"^(null|sentinel|remove (?:path|element)|overwrite (?:random|\d+|'[^']*')|generalise (?:hour|day|month|year))"
+    r"^(null|sentinel|remove (?:path|element)|overwrite (?:random|\d+|'[^']*')|renumber \w+\.\w+"
+    r"|generalise (?:hour|day|month|year))"
     r"(?: if (.+))?$"
 )
 
@@ -116,6 +123,35 @@ def _action(value: object) -> object:
 
 
 Actions = dict[str, Annotated[Action, BeforeValidator(_action)]]
+
+
+class Also(Strict):
+    """Rows of another table that are severed with a row, in its transaction.
+
+    Either those a path of links leads to (``link``), before the row itself; or those the change itself makes
+    the system write into a table (``written``), after it.
+    """
+
+    link: str = ""
+    written: str = ""
+    when: Condition | None = None
+    sever: Literal["delete"] | Actions
+
+
+class Aged(Strict):
+    """The table in which the system keeps a finished row without its patron.
+
+    ``series``: the series of that table, whose dispositions its rows get; ``same``: fields carried over under
+    their own name; ``fields``: others, each from a field or a path of links.
+    """
+
+    series: str
+    same: tuple[str, ...] = ()
+    fields: dict[str, str] = {}
+
+    def paths(self) -> dict[str, str]:
+        """Return field -> where its value comes from."""
+        return {**{name: name for name in self.same}, **self.fields}
 
 
 class Held(Strict):
@@ -148,7 +184,13 @@ class Series(Strict):
     open: dict[str, Condition] = {}
     held: tuple[Held, ...] = ()
     branch: str = ""
-    sever: Literal["delete", "nothing"] | Actions
+    sever: Literal["delete", "age", "nothing"] | Actions
+    also: tuple[Also, ...] = ()
+    aged: Aged | None = None
+    set: bool = False
+    """Everything the triggers do when a row goes is listed, so that they may be left out."""
+    native: tuple[str, ...] = ()
+    """What the system's own triggers need rights on when this series is severed, as a GRANT names it."""
     tally: tuple[str, ...] = ()
     active: str = ""
     """The date of the use, if its patron counts as an active borrower of that year."""
@@ -190,6 +232,8 @@ class Series(Strict):
 
     def dispositions(self) -> tuple[str, ...]:
         """Return the precise words for what severing does here."""
+        if self.sever == "age":
+            return (Disposition.AGE,)
         if isinstance(self.sever, str):
             return (self.sever,)
         return tuple(dict.fromkeys(action.disposition.value for action in self.sever.values()))
@@ -396,6 +440,22 @@ class Map(Strict):
     """Whose schemas are meant; "" in a map that names no tenant."""
     known: dict[str, dict[str, tuple[str, ...]]] = {}
     """Every column that was read: table -> column -> its types, one or more of them by release."""
+
+    def changes(self, series: Series) -> dict[str, bool]:
+        """Return every table that severing a series changes, and whether rows of it are deleted."""
+        found = {} if series.sever == "nothing" else {series.table: series.sever in ("delete", "age")}
+        for also in series.also:
+            table = also.written or self.end(series.table, also.link)
+            found[table] = found.get(table, False) or also.sever == "delete"
+        if series.aged is not None:
+            found[self.one(series.aged.series).table] = False
+        return found
+
+    def end(self, table: str, path: str) -> str:
+        """Return the table a path of links ends in."""
+        for link in path.split("."):
+            table = self.tables[table].links[link].table
+        return table
 
     def one(self, series: str) -> Series:
         """Return the series of this id."""

@@ -79,6 +79,8 @@ class TableInfo:
     """Trigger name -> digest of its text."""
     schema: str = ""
     parent: bool = False
+    undeletable: str = ""
+    """The rule that makes something else of every DELETE."""
     folded: Mapping[str, Folded] = field(default_factory=dict)
     """Path into a document -> the index on its folded text."""
 
@@ -86,6 +88,11 @@ class TableInfo:
     def bare(self) -> str:
         """The name without its schema."""
         return self.name[len(self.schema) + 1 :] if self.schema else self.name
+
+    def trigger_digest(self) -> str:
+        """Return a digest over triggers and rules; "" where there are none."""
+        lines = [f"{name} {digest}" for name, digest in sorted(self.triggers.items())]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16] if lines else ""
 
     def column(self, name: str) -> ColumnInfo | None:
         """Return a column, whatever the case of its name."""

@@ -135,12 +135,12 @@ class Compiler:
         return ~sa.exists(sa.select(_ONE).select_from(alias).where(joined, there).correlate(source))
 
     def path(self, source: sa.FromClause, table: str, path: str) -> Column | None:
-        """Return a field or a ``link.field`` (of the one joined row; NULL if there is none)."""
-        link, _, name = path.rpartition(".")
-        if not link:
-            return self.column(source, table, name)
+        """Return a field or a ``link.field`` (of the one joined row; NULL if there is none), by any number of links."""
+        link, _, rest = path.partition(".")
+        if not rest:
+            return self.column(source, table, path)
         target, alias, joined = self._join(source, table, link)
-        column = self.column(alias, target, name) if joined is not None else None
+        column = self.path(alias, target, rest) if joined is not None else None
         if joined is None or column is None:
             return None
         return sa.select(column).where(joined).limit(1).correlate(source).scalar_subquery()

@@ -22,6 +22,7 @@ UNDECIDED = "could not be decided"
 NO_BRANCH = "whose branch it is cannot be told"
 NO_DATE = "no end date"
 FUTURE = "end date in the future"
+CIRCULAR = "rows that follow one another in a circle"
 
 
 @dataclass(frozen=True)
@@ -199,19 +200,43 @@ class Conditions:
 
     def withheld_names(self, cutoff: datetime | str) -> list[str]:
         """Return the reasons a tie can be withheld for, in the order of their numbers."""
-        names = [UNDECIDED, NO_BRANCH, NO_DATE, FUTURE, *(reason for reason, _ in self.reasons())]
+        names = [UNDECIDED, NO_BRANCH, NO_DATE, FUTURE, CIRCULAR, *(reason for reason, _ in self.reasons())]
         return [*names, cutoff] if isinstance(cutoff, str) else names
 
     def survey(self, cutoff: datetime | str, now: datetime) -> sa.Select[tuple[int, int]]:
         """Return a query of (state, rows, oldest, newest): one pass over the table."""
-        names = self.withheld_names(cutoff)
-        state = sa.case(*self._states(cutoff, now, names), else_=WITHHELD).label("state")
-        date = None if self.date is None else self._readable(self.date)
-        dates = [sa.null(), sa.null()] if date is None else [sa.func.min(date), sa.func.max(date)]
+        state, date = self.state(cutoff, now).label("state"), self.when
+        dates = (sa.func.min(date), sa.func.max(date))
+        query = sa.select(state, sa.func.count(), *dates).select_from(self.source)
+        return query.where(self.counted).group_by(state)
+
+    def state(self, cutoff: datetime | str, now: datetime) -> sa.Case[int]:
+        """Return the state of a row by itself."""
+        return sa.case(*self._states(cutoff, now, self.withheld_names(cutoff)), else_=WITHHELD)
+
+    @property
+    def when(self) -> Column:
+        """When the use was, NULL where no one can read it."""
+        return sa.null() if self.date is None else self._readable(self.date)
+
+    @property
+    def counted(self) -> Sql:
+        """TRUE of what is or may be a tie, and is or may be the site's own."""
         where: list[Sql] = [self._fails(self.series.is_tied()).is_not(sa.true())]
         if self.scope is not None and self.others is not None:
             where.append(sa.or_(self._holds(self.scope), self._holds(self.others).is_not(sa.true())))
-        return sa.select(state, sa.func.count(), *dates).select_from(self.source).where(*where).group_by(state)
+        return sa.and_(*where)
+
+    @property
+    def by_key(self) -> bool:
+        """Whether a chunk's rows must be picked by their keys: what goes with them changes first, or they go whole."""
+        links = any(also.link for also in self.series.also)
+        return self.chained or links or self.series.aged is not None
+
+    @property
+    def chained(self) -> bool:
+        """Whether rows of the table follow one another and are severed together."""
+        return bool(self.database.loaded.tables[self.series.table].chain)
 
     def _states(self, cutoff: datetime | str, now: datetime, names: list[str]) -> Iterator[tuple[Sql, int]]:
         yield sa.not_(sa.func.coalesce(self.tied, sa.false())), WITHHELD

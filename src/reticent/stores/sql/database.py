@@ -5,6 +5,7 @@ Opened once an act, for one account; Finder, Severer and Reader are made from it
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -74,7 +75,7 @@ def _opened(engine: sa.Engine, site: Site, system: str, loaded: Map) -> Database
         sentinel, problem = _sentinel(connection, database)
         branches = _branches(connection, database, site)
         version = setting(connection, database, loaded.settings_in.version) if loaded.settings_in else None
-    notes = tuple(filter(None, (problem, _absent(loaded, resolved))))
+    notes = tuple(filter(None, (problem, _absent(loaded, resolved), *_drifted(resolved))))
     database = replace(database, sentinel=sentinel, branches=branches, version=version, notes=notes)
     return replace(database, fit=_refuse_unseverable(database, problem))
 
@@ -102,6 +103,13 @@ def _absent(loaded: Map, resolved: Fit) -> str:
     """Say which tables are not there: the account sees every table, so they are not hidden."""
     tables = sorted({series.table for series in loaded.series if series.id in resolved.absent})
     return f"this release has no {', '.join(tables)}" if tables else ""
+
+
+def _drifted(resolved: Fit) -> Iterator[str]:
+    """Say which series go row by row, by the system's own triggers, and why: an upgrade may have changed them."""
+    for why in dict.fromkeys(resolved.drifted.values()):
+        series = ", ".join(name for name, found in resolved.drifted.items() if found == why)
+        yield f"{series}: row by row, by the system's own triggers: {why}"
 
 
 def local_now(connection: sa.Connection) -> datetime:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from reticent.model import Copy, Fingerprint, Margins, NotLookedAt, Place, Setting, Survey
 from reticent.site import Site
+from reticent.stores.sql import chains
 from reticent.stores.sql.compile import clause
 from reticent.stores.sql.conditions import DUE, OPEN, WITHHELD, WITHIN, Conditions
 from reticent.stores.sql.connect import reading
@@ -54,7 +55,8 @@ class SqlFinder:
         conditions = Conditions(self.database, self._map.one(series))
         with reading(self._engine, self.system) as connection:
             now = local_now(connection)
-            rows = connection.execute(conditions.survey(cutoff, now)).all()
+            query = chains.survey if conditions.chained else Conditions.survey
+            rows = connection.execute(query(conditions, cutoff, now)).all()
         return _survey(series, [tuple(row) for row in rows], conditions.withheld_names(cutoff))
 
     def places(self) -> Sequence[Place]:

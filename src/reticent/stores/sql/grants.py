@@ -7,7 +7,7 @@ account locks and changes, what the prove account streams and joins. No right on
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,7 +18,7 @@ from reticent.stores.sql.database import Database
 from reticent.stores.sql.introspect import OWN_TABLE
 from reticent.stores.sql.literal import touched
 from reticent.stores.sql.prober import unread, weak
-from reticent.systems.mapfile import Action, Map, Measure, Series
+from reticent.systems.mapfile import Action, Aged, Also, Map, Measure, Series
 from reticent.systems.paths import place
 from reticent.systems.predicates import TRUE, Predicate, fields, links
 from reticent.systems.structure import family
@@ -37,15 +37,18 @@ class Needs:
 
     select: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     update: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    insert: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     whole: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    sequences: set[str] = field(default_factory=set)
 
     def tables(self) -> list[str]:
         """Return every table a right is needed on."""
-        return sorted({*self.select, *self.update, *self.whole})
+        return sorted({*self.select, *self.update, *self.insert, *self.whole})
 
     def rights(self, table: str) -> list[tuple[str, tuple[str, ...]]]:
         """Return the rights on one table, each with its columns (none: the whole table)."""
         found = [("SELECT", self.select.get(table)), ("UPDATE", self.update.get(table))]
+        found += [("INSERT", self.insert.get(table))]
         limited = [(right, tuple(sorted(columns))) for right, columns in found if columns]
         return limited + [(right, ()) for right in sorted(self.whole.get(table, ()))]
 
@@ -114,13 +117,17 @@ class _Collector:
             for table, rights in self.loaded.tables[series.table].writes.items():
                 if table in self.database.structure.tables:
                     self.found.whole[table] |= set(rights)
+            for also in series.also:
+                self._also(series, also)
+            if series.aged is not None:
+                self._aged(series, series.aged)
             for measure in self.loaded.measures:
                 if measure.id in series.tally:
                     self._read(measure.table, self._measure(measure))
 
     def _walk(self, series: Series) -> None:
         table = self.loaded.tables[series.table]
-        self._read(series.table, [(series.table, name) for name in (table.key or table.window,) if name])
+        self._read(series.table, [(series.table, name) for name in (table.key or table.window, table.chain) if name])
         if self.database.dialect == "postgresql" and not table.key:
             # A batch is chosen by the row's physical place, which counts as a column of its own.
             self.found.select[series.table].add("ctid")
@@ -132,13 +139,50 @@ class _Collector:
                 # There SELECT ... FOR UPDATE asks for UPDATE on a column, even to delete the row.
                 self.found.update[series.table].add(key)
             return
-        for name, action in series.sever.items():
-            if column := self._column(series.table, name):
-                self.found.update[series.table].add(column)
-                self._read(series.table, self._kept(series.table, name, action))
+        self._actions(series.table, series.sever)
         here = set(self.database.fit.touched.get(series.table, ()))
         self.found.update[series.table] |= here
         self.found.select[series.table] |= here
+
+    def _actions(self, table: str, actions: Mapping[str, Action]) -> None:
+        for name, action in actions.items():
+            if column := self._column(table, name):
+                self.found.update[table].add(column)
+                self._read(table, self._kept(table, name, action))
+            if action.disposition == "renumber":
+                self.found.sequences.add(action.argument)
+
+    def _also(self, series: Series, also: Also) -> None:
+        """Add what goes with a row: the links that lead to it, and what becomes of it."""
+        table = series.table
+        for link in filter(None, also.link.split(".")):
+            self._read(table, self._join(table, link))
+            table = self.loaded.tables[table].links[link].table
+        table = also.written or table
+        if table not in self.database.structure.tables:
+            return
+        self._read(table, list(self._condition(table, also.when or TRUE)))
+        if also.written:
+            self.found.select[table] |= {"xmin"}
+        if isinstance(also.sever, str):
+            self.found.whole[table].add("DELETE")
+        else:
+            self._actions(table, also.sever)
+            # Whether it is severed already is asked of every field.
+            self._read(table, [(table, name) for name in also.sever])
+
+    def _aged(self, series: Series, aged: Aged) -> None:
+        into = self.loaded.one(aged.series)
+        for name, path in aged.paths().items():
+            *links, field = path.split(".")
+            table = series.table
+            for link in links:
+                self._read(table, self._join(table, link))
+                table = self.loaded.tables[table].links[link].table
+            self._read(table, [(table, field)])
+            if column := self._column(into.table, name):
+                self.found.insert[into.table].add(column)
+        self._read(into.table, [(into.table, self.loaded.tables[into.table].key)])
 
     def _lockable(self, series: Series) -> str:
         table = self.loaded.tables[series.table]
@@ -179,6 +223,8 @@ class _Collector:
             yield from self._condition(series.table, condition)
         for path in (series.ended, series.date):
             yield from self._path(series.table, path)
+        if (table := self.loaded.tables[series.table]).chain:
+            yield from ((series.table, name) for name in (table.key, table.chain))
         if self.database.branches is not None:
             yield from self._path(series.table, self.database.branch_path(series))
 
@@ -272,7 +318,16 @@ def statements(
         if rights:
             schema, _, bare = table.rpartition(".")
             lines.append(f"GRANT {', '.join(rights)} ON {quote(schema or place)}.{quote(bare)} TO {owner};")
-    return lines
+    return lines + _beyond_tables(database, account, owner, wanted)
+
+
+def _beyond_tables(database: Database, account: Account, owner: str, wanted: Needs) -> list[str]:
+    """Return the rights to draw numbers, to leave triggers out, and for the triggers where they are not left out."""
+    lines = [f"GRANT USAGE ON SEQUENCE {name} TO {owner};" for name in sorted(wanted.sequences)]
+    here = [series for series in database.fit.here(database.loaded) if account == "sever"]
+    if any(series.set for series in here):
+        lines.append(f"GRANT SET ON PARAMETER session_replication_role TO {owner};")
+    return lines + [f"GRANT {right} TO {owner};" for right in dict.fromkeys(r for s in here for r in s.native)]
 
 
 def _first(database: Database, account: Account, owner: str, place: str, schemas: Iterable[str]) -> list[str]:

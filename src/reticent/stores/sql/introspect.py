@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -82,7 +83,9 @@ _MYSQL = {
 # A partition's rows are its parent's. ``c.oid::regclass`` would leave out schemas of the search path.
 _POSTGRESQL = {
     "tables": "SELECT {name}, {schema}, c.relkind <> 'p' AND EXISTS (SELECT 1 FROM pg_inherits i "
-    "WHERE i.inhparent = c.oid) FROM pg_class c WHERE {here} AND c.relkind IN ('r', 'p', 'v', 'm', 'f')",
+    "WHERE i.inhparent = c.oid), coalesce((SELECT min(r.rulename) FROM pg_rewrite r WHERE r.ev_class = c.oid "
+    "AND r.ev_type = '4' AND r.is_instead), '') FROM pg_class c WHERE {here} "
+    "AND c.relkind IN ('r', 'p', 'v', 'm', 'f')",
     "columns": "SELECT {name}, a.attname, CASE (SELECT typtype FROM pg_type WHERE oid = a.atttypid) "
     "WHEN 'e' THEN 'enum' ELSE format_type(a.atttypid, NULL) END, "
     "CASE WHEN a.attnotnull THEN 'NO' ELSE 'YES' END, '' FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
@@ -101,12 +104,13 @@ _POSTGRESQL = {
     "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0] WHERE {here} AND i.indpred IS NULL",
     "folded": "SELECT {name}, pg_get_indexdef(i.indexrelid, 1, false) FROM pg_index i "
     "JOIN pg_class c ON c.oid = i.indrelid WHERE {here} AND i.indkey[0] = 0 AND i.indpred IS NULL AND i.indisvalid",
-    "triggers": "SELECT {name}, g.tgname, pg_get_triggerdef(g.oid) || pg_get_functiondef(g.tgfoid) "
+    "triggers": "SELECT {name}, g.tgname, "
+    "g.tgenabled::text || pg_get_triggerdef(g.oid) || pg_get_functiondef(g.tgfoid) "
     "FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid WHERE NOT g.tgisinternal AND {here} "
-    "UNION ALL SELECT {name}, r.rulename, pg_get_ruledef(r.oid) FROM pg_rewrite r "
+    "UNION ALL SELECT {name}, r.rulename, r.ev_enabled::text || pg_get_ruledef(r.oid) FROM pg_rewrite r "
     "JOIN pg_class c ON c.oid = r.ev_class WHERE r.rulename <> '_RETURN' AND {here}",
 }
-_SCHEMA = "c.relnamespace = current_schema()::regnamespace AND NOT c.relispartition"
+_SCHEMA = "c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %(current)s) AND NOT c.relispartition"
 _SCHEMAS = (
     "EXISTS (SELECT 1 FROM pg_namespace n WHERE n.oid = c.relnamespace AND n.nspname !~ '^(pg_|information_schema)' "
     "AND n.nspname ~ %(schemas)s) AND NOT c.relispartition"
@@ -126,10 +130,14 @@ def _postgresql(question: str, qualified: bool) -> str:
 
 
 def _information_schema(connection: sa.Connection, qualified: bool, schemas: str) -> Structure:
+    postgresql = connection.dialect.name == "postgresql"
+    # Asked first: while triggers are looked for, the search path is empty.
+    current = str(connection.exec_driver_sql("SELECT current_schema()").scalar_one()) if postgresql else ""
+
     def ask(question: str) -> Sequence[Any]:
-        if connection.dialect.name != "postgresql":
+        if not postgresql:
             return connection.exec_driver_sql(_MYSQL[question]).all()
-        named = {"schemas": schemas} if qualified else {}
+        named = {"schemas": schemas} if qualified else {"current": current}
         return connection.exec_driver_sql(_postgresql(question, qualified), named).all()
 
     columns: dict[str, dict[str, ColumnInfo]] = defaultdict(dict)
@@ -141,21 +149,24 @@ def _information_schema(connection: sa.Connection, qualified: bool, schemas: str
     for table, column in ask("indexes"):
         indexed[table].add(column)
     triggers: dict[str, dict[str, str]] = defaultdict(dict)
-    for table, name, text in ask("triggers"):
+    with _bare_path(connection):
+        found = ask("triggers")
+    for table, name, text in found:
         triggers[table][name] = _digest(text)
-    standing: dict[str, tuple[str, bool]] = defaultdict(lambda: ("", False))
+    standing: dict[str, dict[str, Any]] = {}
     folded: dict[str, dict[str, Folded]] = defaultdict(dict)
     if connection.dialect.name == "postgresql":
-        standing |= {name: (schema, parent) for name, schema, parent in ask("tables")}
+        names = ("schema", "parent", "undeletable")
+        standing = {name: dict(zip(names, facts, strict=True)) for name, *facts in ask("tables")}
         for table, expression in ask("folded"):
             folded[table] |= _folded(str(expression))
     return Structure(
         {
             name: TableInfo(
-                name, found, tuple(primary[name]), tuple(foreign[name]), frozenset(indexed[name]), triggers[name],
-                *standing[name], folded[name],
+                name, there, tuple(primary[name]), tuple(foreign[name]), frozenset(indexed[name]), triggers[name],
+                **standing.get(name, {}), folded=folded[name],
             )
-            for name, found in columns.items()
+            for name, there in columns.items()
         }
     )  # fmt: skip
 
@@ -174,6 +185,21 @@ def _folded(expression: str) -> dict[str, Folded]:
     steps = re.findall(r"'(\w+)'::text", match["steps"])
     unaccent = (match["schema"] or "") if match["unaccent"] else None
     return {".".join([match["column"], *steps]): Folded(unaccent, 600 if match["cut"] else 0)}
+
+
+@contextmanager
+def _bare_path(connection: sa.Connection) -> Iterator[None]:
+    """Have PostgreSQL name everything with its schema: a digest must not depend on who looks."""
+    if connection.dialect.name != "postgresql":
+        yield
+        return
+    path = connection.exec_driver_sql("SHOW search_path").scalar_one()
+    setting = sa.text("SELECT set_config('search_path', :path, false)")
+    connection.execute(setting, {"path": ""})
+    try:
+        yield
+    finally:
+        connection.execute(setting, {"path": path})
 
 
 def _keys(rows: Iterable[Sequence[object]]) -> tuple[dict[str, list[str]], dict[str, list[ForeignKey]]]:

@@ -7,24 +7,25 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
 from reticent.errors import OutcomeUnknown, SystemBusy, SystemRefused, SystemUnreachable
-from reticent.model import Chunk, Disposition, Receipt, Step
+from reticent.model import Chunk, Receipt, Step
 from reticent.site import Site
-from reticent.stores.sql import receipts
+from reticent.stores.sql import chains, receipts
+from reticent.stores.sql.change import companions, moved, statement, unsevered
 from reticent.stores.sql.compile import Sql
 from reticent.stores.sql.conditions import Conditions
 from reticent.stores.sql.connect import explain, open_engine, reading, translating
 from reticent.stores.sql.database import Database
-from reticent.stores.sql.rewrite import rewritten
 from reticent.stores.sql.tally import active_patrons, tallied
-from reticent.stores.sql.walks import BatchWalk, Rows, SeekWalk, SqlWalk, WindowWalk, key_condition, truncated
-from reticent.systems.mapfile import Action, Series
-from reticent.systems.paths import place
+from reticent.stores.sql.walks import BatchWalk, ChainWalk, Rows, SeekWalk, SqlWalk, WindowWalk, key_condition
+from reticent.systems.mapfile import Aged, Also, Series
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,12 @@ class _Locked:
     limit: int = 0
     due: int = 0
     counted_before: bool = False
+    keys: Any = None
+
+
+GRANTABLE = 150_000
+"""The first version whose administrator can grant the right to leave triggers out (server_version_num)."""
+_MAY_NOT = "the sever account lacks GRANT SET ON PARAMETER session_replication_role"
 
 
 class _Moved(Exception):
@@ -61,7 +68,6 @@ class SqlSeverer:
         self._statements: dict[str, sa.Update | sa.Delete] = {}
 
     mark_active: Callable[[int, set[str]], None] | None = None
-    notes: Sequence[str] = ()
     """Told the year and the patrons of loans that are about to be severed, if the site counts active borrowers."""
 
     def close(self) -> None:
@@ -95,9 +101,9 @@ class SqlSeverer:
 
     def chunks(self, step: Step, cutoff: datetime, run: str, first: int = 0) -> SqlWalk:
         """Walk the due rows of a step; ``cutoff`` in the database's local time, chunks numbered from ``first``."""
-        kinds: dict[str, type[SeekWalk | WindowWalk | BatchWalk]]
-        kinds = {"seek": SeekWalk, "window": WindowWalk, "batch": BatchWalk}
-        few = step.walk == "seek"
+        kinds: dict[str, type[SeekWalk | ChainWalk | WindowWalk | BatchWalk]]
+        kinds = {"seek": SeekWalk, "chain": ChainWalk, "window": WindowWalk, "batch": BatchWalk}
+        few = step.walk in ("seek", "chain")
         conditions = Conditions(self.database, self.database.loaded.one(step.series), few)
         return kinds[step.walk](self._engine, step, conditions, cutoff, run, first)
 
@@ -136,7 +142,7 @@ class SqlSeverer:
         assert isinstance(rows, Rows)  # noqa: S101 - only this store makes the chunks it gets
         assert rows.cutoff is not None  # noqa: S101
         conditions = self._known(chunk.step.series)
-        if trust and not (rows.limit or conditions.series.tally or conditions.asks_elsewhere):
+        if trust and not (rows.limit or conditions.series.tally or conditions.asks_elsewhere or conditions.by_key):
             where = sa.and_(key_condition(conditions, rows), conditions.due(rows.cutoff))
             locked = _Locked(where, chunk.expected, counted_before=True)
         else:
@@ -145,16 +151,84 @@ class SqlSeverer:
         if self.mark_active and conditions.series.active and locked.rows:
             for year, patrons in active_patrons(connection, conditions, locked.where).items():
                 self.mark_active(year, patrons)
-        changed = self._change(connection, conditions, locked) if locked.rows else 0
-        self._recount(connection, conditions, locked, changed)
+        if locked.rows:
+            self._sever(connection, conditions, locked)
         receipt = Receipt(chunk.run, chunk.step.name, chunk.number, locked.rows, tally)
         if self.leaves_receipts and locked.rows:
             receipts.write(connection, receipt, hold_epoch)
         return receipt
 
+    def _sever(self, connection: sa.Connection, conditions: Conditions, locked: _Locked) -> None:
+        """Sever what goes with the rows, the rows, and what that made the system write; recount after each."""
+        series = conditions.series
+        native = self.native(series)
+        if series.set and not native:
+            connection.exec_driver_sql("SET LOCAL session_replication_role = 'replica'")
+        for also in series.also:
+            if also.link:
+                self._with(connection, conditions, also, locked)
+        if series.aged is not None:
+            changed = self._age(connection, conditions, series.aged, locked, bool(native))
+        else:
+            changed = self._change(connection, conditions, locked)
+        self._recount(connection, conditions, locked, changed)
+        for also in series.also:
+            if also.written:
+                self._with(connection, conditions, also, locked)
+
+    def native(self, series: Series) -> str:
+        """Return why the system's own triggers do the severing of a series here; "" if they are left out."""
+        if not series.set:
+            return "the map does not list what they do"
+        return self.database.fit.drifted.get(series.id, "") or self._no_set
+
+    @cached_property
+    def _no_set(self) -> str:
+        """Why this account may not leave triggers out, "" if it may."""
+        with reading(self._engine, self.system) as connection:
+            if int(connection.exec_driver_sql("SHOW server_version_num").scalar_one()) < GRANTABLE:
+                return "PostgreSQL before 15 lets only its superuser leave triggers out"
+            may = "SELECT has_parameter_privilege('session_replication_role', 'SET')"
+            return "" if connection.exec_driver_sql(may).scalar() else _MAY_NOT
+
+    @property
+    def notes(self) -> list[str]:
+        """Why everything goes row by row, by the system's own triggers, though the map knows a faster way."""
+        here = any(series.set for series in self.database.fit.here(self.database.loaded))
+        return [f"severed row by row, by the system's own triggers: {self._no_set}"] if here and self._no_set else []
+
+    def _with(self, connection: sa.Connection, conditions: Conditions, also: Also, locked: _Locked) -> None:
+        """Sever what goes with the rows, and count that nothing of it is left."""
+        if (found := companions(self.database, conditions, also, locked.where, locked.keys)) is None:
+            return
+        target, table, picked = found
+        left = sa.and_(picked, unsevered(self.database, target, table, also.sever))
+        connection.execute(statement(self.database, target, table, also.sever, left))
+        one = sa.select(sa.func.count()).select_from(target).where(left)
+        if connection.execute(one).scalar_one():
+            raise _stayed(table, self.system)
+
+    def _age(self, connection: sa.Connection, conditions: Conditions, aged: Aged, locked: _Locked, native: bool) -> int:
+        """Move rows to the table of finished ones without their patron: as many as went must have come."""
+        into = self.database.loaded.one(aged.series)
+        target = conditions.compiler.table(into.table)
+        if not native:
+            copied = moved(self.database, conditions, aged, locked.where)
+            come = connection.execute(copied, execution_options={"preserve_rowcount": True}).rowcount
+            gone = connection.execute(sa.delete(conditions.source).where(locked.where)).rowcount  # type: ignore[arg-type]
+            return gone if come == gone else -1
+        connection.execute(sa.delete(conditions.source).where(locked.where))  # type: ignore[arg-type]
+        # The system's triggers may delete a chain from its end, so the statement's own count says nothing.
+        key = conditions.compiler.column(target, into.table, self.database.loaded.tables[into.table].key)
+        assert key is not None  # noqa: S101 - a missing key column refuses the series
+        theirs = key == sa.any_(locked.keys)
+        return connection.execute(statement(self.database, target, into.table, into.sever, theirs)).rowcount
+
     def _lock(
         self, connection: sa.Connection, conditions: Conditions, chunk: Chunk, rows: Rows, cutoff: datetime
     ) -> _Locked:
+        if conditions.chained:
+            return self._lock_chains(connection, conditions, rows, cutoff)
         where = sa.and_(key_condition(conditions, rows), conditions.due(cutoff))
         if rows.limit:
             left = self._count(connection, conditions, where)
@@ -165,7 +239,31 @@ class SqlSeverer:
         candidates = self._count(connection, conditions, own, lock=True)
         if candidates > chunk.expected:
             raise SystemBusy("Rows were added while a chunk was read.", do="It is read again.")
-        return self._without(connection, conditions, own, candidates, cutoff)
+        locked = self._without(connection, conditions, own, candidates, cutoff)
+        if not conditions.by_key:
+            return locked
+        key = self._key(conditions)
+        return self._exactly(conditions, [row[0] for row in connection.execute(sa.select(key).where(locked.where))])
+
+    def _lock_chains(self, connection: sa.Connection, conditions: Conditions, rows: Rows, cutoff: datetime) -> _Locked:
+        """Lock whole chains, and pick those of which every row is due."""
+        key = self._key(conditions)
+        own = (key_condition(conditions, rows), conditions.own(cutoff), chains.is_head(conditions))
+        chain = chains.members(conditions, sa.select(key).select_from(conditions.source).where(*own))
+        members = {row[1]: row[0] for row in connection.execute(sa.select(chain.c.head, chain.c.key))}
+        locked = self._exactly(conditions, list(members))
+        self._count(connection, conditions, locked.where, lock=True)
+        if members != {row[1]: row[0] for row in connection.execute(sa.select(chain.c.head, chain.c.key))}:
+            raise SystemBusy("Rows were added while a chunk was read.", do="It is read again.")
+        wanted = sa.select(key).select_from(conditions.source).where(locked.where, conditions.due(cutoff))
+        due = {row[0] for row in connection.execute(wanted)}
+        waits = {head for member, head in members.items() if member not in due}
+        return self._exactly(conditions, [member for member, head in members.items() if head not in waits])
+
+    def _exactly(self, conditions: Conditions, keys: list[Any]) -> _Locked:
+        """Return locked rows by their keys, which are surrogates: what follows changes what else could pick them."""
+        array = sa.bindparam(None, keys, type_=postgresql.ARRAY(sa.BigInteger), unique=True)
+        return _Locked(self._key(conditions) == sa.any_(array), len(keys), keys=array)
 
     def _without(
         self, connection: sa.Connection, conditions: Conditions, own: Sql, candidates: int, cutoff: datetime
@@ -197,59 +295,28 @@ class SqlSeverer:
         return connection.execute(query).scalar_one()
 
     def _change(self, connection: sa.Connection, conditions: Conditions, locked: _Locked) -> int:
-        statement = self._statements.get(conditions.series.id)
-        if statement is None:
-            statement = self._statements[conditions.series.id] = self._statement(conditions)
-        where = locked.where
+        series, where = conditions.series, locked.where
+        assert isinstance(series.sever, str) is (series.sever == "delete")  # noqa: S101 - others have no step
         if locked.limit and connection.dialect.name in ("sqlite", "postgresql"):
             physical: sa.ColumnElement[Any] = sa.literal_column(
                 "rowid" if connection.dialect.name == "sqlite" else "ctid"
             )
             some = sa.select(physical).select_from(conditions.source).where(where).limit(locked.limit)
             where = physical.in_(some)
-        elif locked.limit:
-            statement = statement.with_dialect_options(mysql_limit=locked.limit, mariadb_limit=locked.limit)
-        return connection.execute(statement.where(where)).rowcount
+        change = self._statement(conditions, where)
+        if locked.limit and connection.dialect.name in ("mysql", "mariadb"):
+            change = change.with_dialect_options(mysql_limit=locked.limit, mariadb_limit=locked.limit)
+        return connection.execute(change).rowcount
 
-    def _statement(self, conditions: Conditions) -> sa.Update | sa.Delete:
+    def _statement(self, conditions: Conditions, where: Sql) -> sa.Update | sa.Delete:
+        """Return what severs the rows of ``where``; made once a series, unless the rows have a say in it."""
         series, source = conditions.series, conditions.source
-        if series.sever == "delete":
-            return sa.delete(source)  # type: ignore[arg-type]
-        assert not isinstance(series.sever, str)  # noqa: S101 - "nothing" has no step
-        columns: dict[str, Any] = {}
-        for name, action in series.sever.items():
-            found = self.database.fit.columns[series.table][name]
-            if found:
-                stands = place(found)
-                before = columns.get(stands.column, source.c[stands.column])
-                columns[stands.column] = (
-                    rewritten(conditions.compiler, source, series.table, name, action, stands, before)
-                    if stands.path
-                    else self._value(conditions, before, action)
-                )
-        written = set(columns)
-        values: list[tuple[Any, Any]] = [(source.c[name], new) for name, new in columns.items()]
-        # A plain UPDATE would stamp today's time on every row it touches (facts measured on MariaDB).
-        untouched = [source.c[name] for name in self.database.fit.touched[series.table] if name not in written]
-        values += [(column, column) for column in untouched]
-        return sa.update(source).ordered_values(*values)  # type: ignore[arg-type]
-
-    def _value(self, conditions: Conditions, column: sa.ColumnElement[Any], action: Action) -> Any:
-        new: Any = sa.null()
-        if action.disposition is Disposition.SENTINEL and self.database.sentinel is not None:
-            new = sa.bindparam(None, self.database.sentinel, unique=True)
-        elif action.disposition is Disposition.OVERWRITE and action.argument == "random":
-            new = sa.cast(sa.func.gen_random_uuid(), sa.Text())
-        elif action.disposition is Disposition.OVERWRITE:
-            text = action.argument
-            like = column.type if isinstance(column.type, sa.Uuid) else None
-            new = sa.literal(text[1:-1] if text.startswith("'") else int(text), like)
-        elif action.disposition is Disposition.GENERALISE:
-            new = truncated(column, action.argument, self.database.dialect)
-        if action.condition is None:
-            return new
-        holds = conditions.compiler.holds(conditions.source, conditions.series.table, action.condition)
-        return sa.case((holds, new), else_=column)
+        if not isinstance(series.sever, str) and any(a.disposition == "renumber" for a in series.sever.values()):
+            return statement(self.database, source, series.table, series.sever, where)
+        if series.id not in self._statements:
+            made = statement(self.database, source, series.table, series.sever, sa.true())
+            self._statements[series.id] = made
+        return self._statements[series.id].where(where)
 
     def _recount(self, connection: sa.Connection, conditions: Conditions, locked: _Locked, changed: int) -> None:
         """Roll back unless every locked row is severed: a store's own row count is not evidence."""
@@ -259,17 +326,13 @@ class SqlSeverer:
             left = self._count(connection, conditions, locked.where)
             fine = changed == locked.rows == locked.due - left
         else:
-            gone = conditions.series.sever == "delete"
+            gone = conditions.series.sever in ("delete", "age")
             where = locked.where if gone else sa.and_(locked.where, conditions.tied)
             fine = changed == locked.rows and self._count(connection, conditions, where) == 0
         if not fine and locked.counted_before:
             raise _Moved
         if not fine:
-            raise SystemBusy(
-                f"{conditions.series.table}: severed rows did not stay severed.",
-                where=f"system {self.system}",
-                do="The chunk was rolled back. A trigger or another program may write the rows back.",
-            )
+            raise _stayed(conditions.series.table, self.system)
 
     def settle(self, chunk: Chunk) -> Receipt | None:
         """Return the chunk's receipt if its transaction was committed."""
@@ -302,6 +365,14 @@ class SqlSeverer:
         """Remember the number of the last run, so that a restored copy can be told."""
         with translating(self.system), self._engine.begin() as connection:
             receipts.set_mark(connection, state, sequence)
+
+
+def _stayed(table: str, system: str) -> SystemBusy:
+    return SystemBusy(
+        f"{table}: severed rows did not stay severed.",
+        where=f"system {system}",
+        do="The chunk was rolled back. A trigger, a rule or another program may write the rows back.",
+    )
 
 
 def _look_up(connection: Any, _: object) -> None:
@@ -343,5 +414,5 @@ def steps_of(database: Database, series: Series) -> Sequence[Step]:
     if series.sever == "nothing":
         return []
     table = database.loaded.tables[series.table]
-    walk = "seek" if table.key else "window" if table.window else "batch"
+    walk = "chain" if table.chain else "seek" if table.key else "window" if table.window else "batch"
     return [Step(database.system, series.id, series.table, series.dispositions(), series.order, walk)]

@@ -1,7 +1,8 @@
-"""The three ways to hand out the due rows of a table in chunks.
+"""The ways to hand out the due rows of a table in chunks.
 
 seek:   the next keys of rows that may be due by their own columns, read without locks; the key is a
         surrogate, never a person or a use. What other tables say is asked once, under lock.
+chain:  the next heads of chains, in the same way, each with the rows that follow it.
 window: spans of an indexed time, for large tables without a key.
 batch:  so many due rows, chosen by the server; for small tables whose key is a person or a use, so
         that no such value is ever a literal in a statement.
@@ -18,6 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from reticent.model import Chunk, Step
+from reticent.stores.sql import chains
 from reticent.stores.sql.compile import Sql
 from reticent.stores.sql.conditions import Conditions
 from reticent.stores.sql.connect import reading
@@ -90,6 +92,32 @@ class SeekWalk(SqlWalk):
 def _ordered(key: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     """Return a key of which the server can tell the least: it has no least UUID, but their texts sort as they do."""
     return sa.collate(sa.cast(key, sa.Text()), "C") if isinstance(key.type, sa.Uuid) else key
+
+
+class ChainWalk(SqlWalk):
+    """By the key of each chain's head; a chunk holds whole chains, one at least."""
+
+    _after: int | str | None = None
+    _last: int | str | None = None
+
+    def _rows(self, size: int) -> tuple[Rows | None, int]:
+        key, _ = chains.columns(self._conditions)
+        heads = sa.select(key).where(self._conditions.own(self._cutoff), chains.is_head(self._conditions))
+        heads = heads.order_by(key).limit(size)
+        if self._after is not None:
+            heads = heads.where(key > self._after)
+        chain = chains.members(self._conditions, heads)
+        query = sa.select(chain.c.head, sa.func.count()).group_by(chain.c.head).order_by(chain.c.head)
+        total, first = 0, None
+        with reading(self._engine, self._step.system) as connection:
+            for head, rows in connection.execute(query):
+                if first is not None and total + rows > size:
+                    break
+                first, self._last, total = head if first is None else first, head, total + rows
+        return (None, 0) if first is None or self._last is None else (Rows(keys=(first, self._last)), total)
+
+    def _passed(self) -> None:
+        self._after = self._last
 
 
 class WindowWalk(SqlWalk):

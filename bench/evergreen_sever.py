@@ -1,0 +1,290 @@
+"""Severing a big Evergreen: triggers left out, against deleting row by row through an ageing trigger.
+
+``python -m bench.evergreen_sever`` builds Evergreen's tables from the map's columns in a private PostgreSQL, puts
+equivalent triggers on them (written from what Evergreen's are described to do), fills them with finished loans,
+renewals, notices, bills and account lines, and lets both ways take turns on slices of the same table. The aged
+table is empty and freshly vacuumed at the start: that is where the trigger's cached plan collapses.
+
+Ours decides by the whole map what is due, locks, tallies, moves, cleans what leads back, recounts and receipts.
+The peer deletes chunks of 500 and lets the triggers work; it leaves post codes, notices' texts and the number.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+from tests.maps import tables
+from tests.servers import postgresql
+
+from reticent.ports import Walk
+from reticent.site import read_site
+from reticent.stores.sql.database import Database
+from reticent.stores.sql.finder import SqlFinder
+from reticent.stores.sql.introspect import read_structure
+from reticent.stores.sql.severer import SqlSeverer
+from reticent.systems import load
+
+CUTOFF = datetime(2026, 1, 1)
+CHUNK, PEER_CHUNK = 5_000, 500
+SITE = """
+[library]
+name = "Bench"
+branches = "all"
+[schedule]
+"*" = "none applies"
+[systems.ils]
+kind = "evergreen"
+map = "{map}"
+[systems.ils.decisions]
+billed = "sever"
+[systems.ils.accounts]
+find = "{url}"
+sever = "{url}"
+"""
+AROUND = """
+CREATE SEQUENCE money.billable_xact_id_seq START 100000001;
+CREATE SEQUENCE action.hold_request_id_seq START 100000001;
+CREATE TABLE actor.org_unit_setting (org_unit int, name text, value text);
+CREATE INDEX ON actor.org_unit_setting (org_unit);
+CREATE VIEW action.all_hold_request AS SELECT id, false AS staff_placed, phone_notify IS NOT NULL AS phone_notify,
+  sms_notify IS NOT NULL AS sms_notify FROM action.hold_request;
+CREATE VIEW action.all_circulation AS
+  SELECT id, usr_post_code, usr_home_ou, usr_profile, usr_birth_year, copy_call_number, copy_owning_lib, copy_circ_lib,
+    copy_bib_record, xact_start, xact_finish, target_copy, circ_lib, circ_staff, renewal_remaining, grace_period,
+    due_date, checkin_time, create_time, fine_interval, duration_rule, recurring_fine_rule, max_fine_rule, parent_circ,
+    copy_location, NULL::int AS usr FROM action.aged_circulation
+  UNION ALL
+  SELECT c.id, a.post_code, u.home_ou, u.profile, extract(year FROM u.dob)::int, cp.call_number, cn.owning_lib,
+    cp.circ_lib, cn.record, c.xact_start, c.xact_finish, c.target_copy, c.circ_lib, c.circ_staff, c.renewal_remaining,
+    c.grace_period, c.due_date, c.checkin_time, c.create_time, c.fine_interval, c.duration_rule,
+    c.recurring_fine_rule, c.max_fine_rule, c.parent_circ, c.copy_location, c.usr
+  FROM action.circulation c JOIN asset.copy cp ON cp.id = c.target_copy JOIN asset.call_number cn ON cn.id = cp.call_number
+    JOIN actor.usr u ON u.id = c.usr LEFT JOIN actor.usr_address a ON a.id = u.mailing_address;
+CREATE FUNCTION action.age() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE home int; no_year bool; no_code bool; year int; code text;
+BEGIN
+  IF EXISTS (SELECT 1 FROM action.circulation WHERE parent_circ = OLD.id) THEN RETURN NULL; END IF;
+  SELECT usr_home_ou INTO home FROM action.all_circulation WHERE id = OLD.id;
+  SELECT value = 'true' INTO no_year FROM actor.org_unit_setting WHERE org_unit = home AND name = 'year';
+  SELECT value = 'true' INTO no_code FROM actor.org_unit_setting WHERE org_unit = home AND name = 'code';
+  IF no_year IS NOT TRUE THEN SELECT usr_birth_year INTO year FROM action.all_circulation WHERE id = OLD.id; END IF;
+  IF no_code IS NOT TRUE THEN SELECT usr_post_code INTO code FROM action.all_circulation WHERE id = OLD.id; END IF;
+  INSERT INTO action.aged_circulation (id, usr_post_code, usr_home_ou, usr_profile, usr_birth_year, copy_call_number,
+      copy_location, copy_owning_lib, copy_circ_lib, copy_bib_record, xact_start, xact_finish, target_copy, circ_lib,
+      circ_staff, renewal_remaining, grace_period, due_date, checkin_time, create_time, fine_interval, phone_renewal,
+      desk_renewal, opac_renewal, auto_renewal, duration_rule, recurring_fine_rule, max_fine_rule, parent_circ)
+    SELECT id, code, usr_home_ou, usr_profile, year, copy_call_number, copy_location, copy_owning_lib, copy_circ_lib,
+      copy_bib_record, xact_start, xact_finish, target_copy, circ_lib, circ_staff, renewal_remaining, grace_period,
+      due_date, checkin_time, create_time, fine_interval, false, false, false, false, duration_rule,
+      recurring_fine_rule, max_fine_rule, parent_circ FROM action.all_circulation WHERE id = OLD.id;
+  PERFORM 1 FROM config.global_flag WHERE name = 'history.money.age_with_circs' AND enabled;
+  UPDATE action_trigger.event e SET context_user = NULL FROM action.all_circulation c
+    WHERE c.id = OLD.id AND e.context_user = c.usr AND e.target = c.id AND e.event_def IN (SELECT id
+      FROM action_trigger.event_definition WHERE hook IN (SELECT key FROM action_trigger.hook WHERE core_type = 'circ'));
+  RETURN OLD;
+END $$;
+CREATE FUNCTION action.age_before() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  IF OLD.parent_circ IS NOT NULL THEN DELETE FROM action.circulation WHERE id = OLD.parent_circ; END IF;
+  RETURN OLD; END $$;
+CREATE FUNCTION money.forget() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  DELETE FROM money.materialized_billable_xact_summary WHERE id = OLD.id; RETURN OLD; END $$;
+CREATE TRIGGER action_circulation_aging_tgr BEFORE DELETE ON action.circulation FOR EACH ROW EXECUTE FUNCTION action.age();
+CREATE TRIGGER age_parent_circ AFTER DELETE ON action.circulation FOR EACH ROW EXECUTE FUNCTION action.age_before();
+CREATE TRIGGER mat_summary_remove_tgr AFTER DELETE ON action.circulation FOR EACH ROW EXECUTE FUNCTION money.forget();
+CREATE UNIQUE INDEX ON action.circulation (parent_circ) WHERE parent_circ IS NOT NULL;
+CREATE INDEX ON action.circulation (target_copy); CREATE INDEX ON action.circulation (usr);
+CREATE INDEX ON action.circulation (xact_start) WHERE xact_finish IS NULL;
+CREATE INDEX ON action.aged_circulation (target_copy); CREATE INDEX ON action.aged_circulation (parent_circ);
+CREATE INDEX ON action.usr_circ_history (source_circ); CREATE INDEX ON action.circulation_limit_group_map (circ);
+CREATE INDEX ON action.emergency_closing_circulation (circulation); CREATE INDEX ON action.archive_actor_stat_cat (xact);
+CREATE INDEX ON action_trigger.event (target); CREATE INDEX ON action_trigger.event (template_output);
+CREATE INDEX ON action_trigger.event (error_output); CREATE INDEX ON action_trigger.event (async_output);
+CREATE INDEX ON action_trigger.event (context_user);
+CREATE INDEX ON money.billing (xact); CREATE INDEX ON money.materialized_billable_xact_summary (usr)
+"""
+FILL = """
+INSERT INTO actor.org_unit (id, ou_type, ill_address, shortname, name, opac_visible, fiscal_calendar,
+    staff_catalog_visible) SELECT n, 1, NULL, 'L' || n, 'L' || n, true, 1, true FROM generate_series(1, 4) n;
+INSERT INTO actor.usr_address (id, valid, within_city_limits, address_type, usr, street1, city, country, post_code, pending)
+  SELECT n, true, true, 'x', n, 's', 'c', 'u', (10000 + n)::text, false FROM generate_series(1, {patrons}) n;
+INSERT INTO actor.usr (id, profile, usrname, passwd, standing, ident_type, net_access_level, first_given_name, family_name,
+    home_ou, dob, active, master_account, super_user, barred, deleted, juvenile, usrgroup, claims_returned_count,
+    credit_forward_balance, last_xact_id, create_date, expire_date, claims_never_checked_out_count, mailing_address)
+  SELECT n, 2, 'u' || n, '', 1, 1, 1, 'f', 'l', 1 + mod(n, 4), '1980-01-01', true, false, false, false, false, false, n, 0,
+    0, 'x', now(), now(), 0, n FROM generate_series(1, {patrons}) n;
+INSERT INTO asset.call_number (id, creator, editor, record, owning_lib, label, deleted, prefix, suffix, label_class)
+  SELECT n, 1, 1, n, 1 + mod(n, 4), 'x', false, 1, 1, 1 FROM generate_series(1, {titles}) n;
+INSERT INTO asset.copy (id, circ_lib, creator, call_number, editor, status, location, loan_duration, fine_level, circulate,
+    deposit, ref, holdable, deposit_amount, barcode, opac_visible, deleted, mint_condition)
+  SELECT n, 1, 1, 1 + mod(n, {titles}), 1, 0, 1, 2, 2, true, false, false, true, 0, 'c' || n, true, false, true
+  FROM generate_series(1, {copies}) n;
+INSERT INTO action_trigger.hook (key, core_type, passive) VALUES ('due', 'circ', true);
+INSERT INTO action_trigger.event_definition (id, active, owner, name, hook, validator, reactor, delay)
+  VALUES (1, true, 1, 'due', 'due', 'x', 'x', '1 day');
+INSERT INTO action.circulation (id, usr, xact_start, xact_finish, target_copy, circ_lib, circ_staff, renewal_remaining,
+    grace_period, due_date, checkin_time, create_time, fine_interval, phone_renewal, desk_renewal, opac_renewal,
+    auto_renewal, duration_rule, recurring_fine_rule, max_fine_rule, copy_location, parent_circ)
+  SELECT n, 1 + mod(n * 7919, {patrons}), at, CASE WHEN mod(n, 400) <> 399 THEN at + interval '20 days' END,
+    1 + mod(n * 104729, {copies}), 1, 1, 2, '0', at + interval '14 days', at + interval '20 days', at, '1 day', false,
+    false, true, false, 'd', 'r', 'm', 1, CASE WHEN mod(n, 7) = 6 THEN n - 1 END
+  FROM (SELECT n::bigint AS n, timestamptz '2022-01-01' + n * interval '30 seconds' AS at
+        FROM generate_series(1, {loans}) n) x;
+INSERT INTO money.materialized_billable_xact_summary (id, usr, xact_start, xact_finish, balance_owed)
+  SELECT id, usr, xact_start, xact_finish, 0 FROM action.circulation;
+INSERT INTO action_trigger.event_output (id, create_time, is_error, data)
+  SELECT n, now(), false, 'Dear reader, your items' FROM generate_series(1, {loans} / 5) n;
+INSERT INTO action_trigger.event (id, target, event_def, add_time, run_time, state, template_output, context_user)
+  SELECT n, n * 5, 1, now(), now(), 'complete', n, 1 + mod(n * 5 * 7919, {patrons}) FROM generate_series(1, {loans} / 5) n;
+INSERT INTO action.usr_circ_history (id, usr, xact_start, target_copy, due_date, source_circ)
+  SELECT id, usr, xact_start, target_copy, due_date, id FROM action.circulation WHERE mod(id, 10) = 3;
+INSERT INTO money.billing (id, xact, billing_ts, voided, amount, billing_type, btype, create_date)
+  SELECT id, id, now(), false, 1, 'x', 1, now() FROM action.circulation WHERE mod(id, 20) = 3
+"""
+
+
+@dataclass
+class Way:
+    """One way of severing: rows, seconds and the longest transaction of each slice."""
+
+    name: str
+    work: Callable[[], Iterator[tuple[int, float]]]
+    slices: list[tuple[int, float]] = field(default_factory=list)
+    longest: float = 0.0
+
+    def slice(self) -> None:
+        begun, rows = time.perf_counter(), 0
+        for done, seconds in self.work():
+            rows += done
+            self.longest = max(self.longest, seconds)
+        self.slices.append((rows, time.perf_counter() - begun))
+
+    @property
+    def rates(self) -> list[float]:
+        return [rows / seconds for rows, seconds in self.slices]
+
+
+@contextmanager
+def evergreen(loans: int) -> Iterator[tuple[SqlFinder, SqlSeverer, sa.Engine]]:
+    """Build and fill an Evergreen, and open it through a map that has read this bench's triggers."""
+    options = ["shared_buffers=512MB", "max_wal_size=4GB", "work_mem=32MB", "synchronous_commit=on"]
+    with postgresql(options=options) as server, tempfile.TemporaryDirectory() as folder:
+        server.execute("CREATE DATABASE evergreen")
+        url = server.url(database="evergreen")
+        engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+        size = {"loans": loans, "patrons": max(100, loans // 13), "copies": loans // 5, "titles": loans // 8}
+        with engine.connect() as connection:
+            tables.create(connection, tables.read(load.shipped("evergreen")))
+            connection.exec_driver_sql(AROUND)
+            connection.exec_driver_sql("SET session_replication_role = 'replica'")
+            connection.exec_driver_sql(FILL.format(**size))
+            connection.exec_driver_sql("SET session_replication_role = 'origin'")
+            connection.exec_driver_sql("VACUUM ANALYZE")
+            digest = read_structure(connection, qualified=True).tables["action.circulation"].trigger_digest()
+        site = _site(Path(folder), url, digest)
+        loaded = load.load_map(Path(folder) / "evergreen.toml")
+        finder = SqlFinder(read_site(site), "ils", loaded)
+        severer = SqlSeverer(read_site(site), finder.database)
+        severer.prepare()
+        try:
+            yield finder, severer, engine
+        finally:
+            severer.close()
+            finder.close()
+            engine.dispose()
+
+
+def _site(folder: Path, url: str, digest: str) -> Path:
+    text = (load.MAPS / "evergreen.toml").read_text(encoding="utf-8")
+    start = text.index("read_as", text.index('[tables."action.circulation"]'))
+    text = f'{text[:start]}read_as = ["{digest}"]{text[text.index(chr(10), start) :]}'
+    text = text.replace('"action_circulation_aging_tgr",', '"action_circulation_aging_tgr",', 1)
+    (folder / "evergreen.toml").write_text(text, encoding="utf-8")
+    (folder / "evergreen.columns.csv").write_text((load.MAPS / "evergreen.columns.csv").read_text(encoding="utf-8"))
+    (folder / "reticent.toml").write_text(SITE.format(map="evergreen.toml", url=url))
+    return folder / "reticent.toml"
+
+
+def ours(severer: SqlSeverer, rows: int, run: str) -> Callable[[], Iterator[tuple[int, float]]]:
+    """Return what severs about ``rows`` rows, going on where it ended."""
+    (step,) = severer.steps("circulation")
+    walk: Walk = severer.chunks(step, CUTOFF, run)
+
+    def work() -> Iterator[tuple[int, float]]:
+        left = rows
+        while left > 0 and (chunk := walk.next(CHUNK)) is not None:
+            begun = time.perf_counter()
+            done = severer.apply(chunk, 1).rows
+            yield done, time.perf_counter() - begun
+            walk.advance()
+            left -= max(done, 1)
+
+    return work
+
+
+def row_by_row(engine: sa.Engine, rows: int, database: Database) -> Callable[[], Iterator[tuple[int, float]]]:
+    """Return what deletes about ``rows`` finished loans from the newest down, each through the triggers."""
+    assert database.dialect == "postgresql"
+    query = sa.text(
+        "DELETE FROM action.circulation WHERE id IN (SELECT id FROM action.circulation c WHERE xact_finish IS NOT NULL "
+        "AND NOT EXISTS (SELECT 1 FROM action.circulation r WHERE r.parent_circ = c.id AND r.xact_finish IS NULL) "
+        "AND NOT EXISTS (SELECT 1 FROM action.circulation r WHERE r.id = c.parent_circ AND r.xact_finish IS NULL) "
+        "ORDER BY id DESC LIMIT :n)"
+    )
+    count = sa.text(
+        "SELECT count(*) FROM action.circulation WHERE id > (SELECT max(id) FROM action.circulation) - :span"
+    )
+
+    def work() -> Iterator[tuple[int, float]]:
+        with engine.connect() as connection:
+            for _ in range(rows // PEER_CHUNK):
+                before = connection.execute(count, {"span": 1_000_000_000}).scalar_one()
+                begun = time.perf_counter()
+                connection.execute(query, {"n": PEER_CHUNK})
+                seconds = time.perf_counter() - begun
+                yield before - connection.execute(count, {"span": 1_000_000_000}).scalar_one(), seconds
+
+    return work
+
+
+def main() -> None:
+    """Run and print."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--loans", type=int, default=2_000_000)
+    arguments.add_argument("--turns", type=int, default=5)
+    asked = arguments.parse_args()
+    with evergreen(asked.loans) as (finder, severer, engine):
+        why = severer.native(finder.database.loaded.one("circulation"))
+        assert not why, why
+        due = finder.survey("circulation", CUTOFF).due
+        print(f"{asked.loans:,} loans, {due:,} due; the aged table is empty and vacuumed")
+        fast = Way("Reticent, triggers left out", ours(severer, 4 * CHUNK, "in turns"))
+        slow = Way("row by row through triggers", row_by_row(engine, 4 * PEER_CHUNK, finder.database))
+        for _ in range(asked.turns):
+            fast.slice()
+            slow.slice()
+        rest = Way("Reticent, all that is left", ours(severer, due, "rest"))
+        rest.slice()
+        left = finder.survey("circulation", CUTOFF).due
+    print("| way | rows | rows/s, median of slices | first slice | last slice | longest transaction s |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for way in (fast, slow, rest):
+        rows = sum(done for done, _ in way.slices)
+        rates = way.rates
+        print(
+            f"| {way.name} | {rows:,} | {statistics.median(rates):,.0f} | {rates[0]:,.0f} | {rates[-1]:,.0f} "
+            f"| {way.longest:.2f} |"
+        )
+    print(f"ratio {statistics.median(fast.rates) / statistics.median(slow.rates):.1f}; still due: {left}")
+
+
+if __name__ == "__main__":
+    main()
