@@ -162,6 +162,23 @@ def test_a_table_that_others_inherit_from_is_severed_without_their_rows(opened: 
     assert finder.survey("uses", CUTOFF).open == 20
 
 
+def test_a_moment_without_end_is_one_that_lies_ahead(opened: Open, url: str) -> None:
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"ALTER DATABASE {sa.make_url(url).database} SET timezone = 'America/Chicago'")
+        connection.exec_driver_sql("UPDATE ONLY desk.use SET ended = '2026-01-01 05:59+00' WHERE id = 12")
+        connection.exec_driver_sql("UPDATE ONLY desk.use SET ended = '2026-01-01 06:00+00' WHERE id = 13")
+        connection.exec_driver_sql("UPDATE ONLY desk.use SET ended = 'infinity' WHERE id < 11")
+        connection.exec_driver_sql("UPDATE ONLY desk.use SET ended = '-infinity' WHERE id = 11")
+    engine.dispose()
+    finder, _, reader = opened()
+    found, database = finder.survey("uses", CUTOFF), finder.database
+    assert (found.due, found.within_retention, found.withheld) == (69, 1, {"end date in the future": 10})
+    assert (
+        recount(reader, database.loaded, database.fit, "uses", CUTOFF, finder.now(), None, None, frozenset()) == found
+    )
+
+
 def test_every_schema_is_searched_for_tables_nobody_has_read(opened: Open) -> None:
     finder, _, _ = opened()
     assert [place.name for place in finder.places() if not place.mapped] == ["extra.days", "extra.log"]

@@ -9,10 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from psycopg.abc import AdaptContext, Buffer
+from psycopg.adapt import Loader
+from psycopg.types.datetime import DateLoader, TimestampLoader, TimestamptzLoader
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from reticent.errors import ConfigurationError, ReticentError, SystemBusy, SystemRefused, SystemUnreachable
@@ -104,7 +108,31 @@ def _prepare(connection: Any, _: object) -> None:
         cursor.execute(statement)
     cursor.close()
     if module == "psycopg":
+        for kind, loader in _ENDLESS.items():
+            connection.adapters.register_loader(kind, loader)
         connection.commit()
+
+
+class _Endless(Loader):
+    """PostgreSQL's infinity is no moment of Python's: the last one there is, or the first."""
+
+    bounded: type[Loader]
+
+    def __init__(self, oid: int, context: AdaptContext | None = None) -> None:
+        super().__init__(oid, context)
+        self._moments = self.bounded(oid, context)
+
+    def load(self, data: Buffer) -> Any:
+        text = bytes(data or b"")
+        if text.endswith(b"infinity"):
+            return datetime.min if text.startswith(b"-") else datetime.max  # noqa: DTZ901 - compared as local times
+        return self._moments.load(data)
+
+
+_ENDLESS = {
+    kind: type("Endless", (_Endless,), {"bounded": bounded})
+    for kind, bounded in (("timestamp", TimestampLoader), ("timestamptz", TimestamptzLoader), ("date", DateLoader))
+}
 
 
 def _begin_immediate(connection: sa.Connection) -> None:
