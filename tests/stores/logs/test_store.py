@@ -12,6 +12,7 @@ from tests.stores.logs.made import ACCESS_FORMAT, made
 from reticent.errors import SystemBusy
 from reticent.model import Receipt
 from reticent.ports import Finder, Severer
+from reticent.stores.logs.receipts import FileReceipt, Receipts
 from reticent.stores.logs.sources import LogSource
 from reticent.stores.logs.store import Keys, LogStore
 from reticent.stores.logs.workers import Workers, local
@@ -131,3 +132,22 @@ def test_a_format_that_does_not_fit_is_refused_in_the_fingerprint(folder: Path) 
     (folder / "ezproxy.log").write_bytes(BUNDLE.spu)
     assert set(store(folder).fingerprint().refused) == {"access"}
     assert store(folder).fingerprint().digest == good.digest
+
+
+def test_a_thousand_receipts_are_read_once_not_once_a_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    receipts = Receipts(folder / "receipts")
+    for n in range(50):
+        receipts.finish(FileReceipt("run", "s", f"b{n}", f"a{n}", f"t{n}", 1, 0, path=f"/log/{n}"))
+    reads, read = list[Path](), Receipts._read
+
+    def counted(path: Path) -> FileReceipt | None:
+        reads.append(path)
+        return read(path)
+
+    monkeypatch.setattr(Receipts, "_read", staticmethod(counted))
+    assert all(receipts.made(f"a{n}") for n in range(50))
+    assert receipts.made("never") is None
+    assert len(reads) == 50 + 50, "once each to know them, once each to return them"
+    receipts.finish(FileReceipt("run", "s", "b7", "anew", "t7", 1, 0, path="/log/7"))
+    assert receipts.made("a7") is None
+    assert receipts.made("anew")

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,7 @@ class Receipts:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._brief: dict[str, tuple[tuple[int, int], FileReceipt]] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
     def prepare(self, receipt: FileReceipt) -> None:
@@ -81,11 +83,29 @@ class Receipts:
 
     def made(self, digest: str) -> FileReceipt | None:
         """Return the receipt that made the content ``digest``: then the file is severed already."""
-        return next((one for one in self.all() if one.after == digest), None)
+        return next((self._read(path) for path, one in self._briefly() if one.after == digest), None)
 
     def twin(self, text: str, path: str) -> FileReceipt | None:
         """Return the receipt of another file that held the same text: a copy, counted once already."""
-        return next((one for one in self.all() if one.text == text and one.done and path != one.path), None)
+        others = ((place, one) for place, one in self._briefly() if one.done and one.path != path)
+        return next((self._read(place) for place, one in others if one.text == text), None)
+
+    def last(self, step: str) -> FileReceipt | None:
+        """Return the receipt of the newest lines of one step that were severed."""
+        found = [(one.newest, path) for path, one in self._briefly() if one.step == step and one.done and one.changed]
+        return self._read(max(found)[1]) if found else None
+
+    def _briefly(self) -> Iterator[tuple[Path, FileReceipt]]:
+        """Yield every receipt without its counts, read again only if it was written anew."""
+        for path in sorted(self._folder.glob("*.json")):
+            with suppress(FileNotFoundError):
+                meta = path.stat()
+                state, known = (meta.st_ino, meta.st_mtime_ns), self._brief.get(path.name)
+                if known is None or known[0] != state:
+                    if (found := self._read(path)) is None:
+                        continue
+                    known = self._brief[path.name] = (state, replace(found, tally={}, carry=None, shown=()))
+                yield path, known[1]
 
     def all(self) -> Iterator[FileReceipt]:
         """Return every receipt, done or not."""
@@ -93,11 +113,6 @@ class Receipts:
             found = self._read(path)
             if found is not None:
                 yield found
-
-    def last(self, step: str) -> FileReceipt | None:
-        """Return the receipt of the newest lines of one step that were severed."""
-        found = [one for one in self.all() if one.step == step and one.done and one.changed]
-        return max(found, key=lambda one: one.newest, default=None)
 
     @staticmethod
     def _read(path: Path) -> FileReceipt | None:
