@@ -33,8 +33,9 @@ from reticent.systems.structure import family
 PATRONS, ROWS = 3000, 400
 LIVING = 0.85
 """Share of a person column's values that are still on the roster; the others were deleted since."""
-ON = dict.fromkeys(("evergreen", "folio", "metadb", "ldp", "reshare", "blacklight"), "postgresql")
+ON = dict.fromkeys(("evergreen", "folio", "metadb", "ldp", "reshare"), "postgresql")
 ALSO = {
+    "blacklight": ("searches.user_id",),
     "koha": (
         "action_logs.user",
         "background_jobs.borrowernumber",
