@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from tests.maps.planting import Person, Row
 from tests.servers import Server
 
 from reticent.systems.load import shipped
+from reticent.systems.mapfile import Map, Series
 
 TENANT = "diku"
 C, A, F, U, B, RM, IR = (
@@ -201,3 +203,32 @@ def test_a_right_that_was_forgotten_a_module_that_is_not_there_and_records_a_pat
     versions = {row["jsonb"]["_version"] for row in stage.snapshot()[f"{B}user_summary"]}
     assert versions == {1}
     lab.close()
+
+
+def test_every_place_that_was_read_in_folio_is_accounted_for() -> None:
+    """The 54 rows of what was read in its modules: severed, watched, harmless with a reason, or out of reach."""
+    loaded = shipped("folio", TENANT)
+    rows = list(csv.DictReader((Path(__file__).parent / "folio-facts.csv").read_text().splitlines()))
+    assert {int(row["row"]) for row in rows} == set(range(1, 55))
+    for row in rows:
+        table = row["table"].replace("{tenant}", TENANT)
+        series = [one for one in loaded.series if one.table == table]
+        if row["accounted"] == "severed":
+            gone = {place for one in series for place in _severed(loaded, one)}
+            for place in row["places"].split():
+                assert "*" in gone or any(place == way or place.startswith(f"{way}.") for way in gone), (row, place)
+        elif row["accounted"] == "watched":
+            assert [one.sever for one in series] == ["nothing"], row
+        elif row["accounted"] == "harmless":
+            assert loaded.harmless[table], row
+        else:
+            assert any(
+                table in (*one.scan, *one.place.split(" and "), one.place[: len(table)]) for one in loaded.elsewhere
+            ), row
+
+
+def _severed(loaded: Map, series: Series) -> list[str]:
+    """Return the columns and paths a series takes away; "*" where the row goes."""
+    if isinstance(series.sever, str):
+        return ["*"] if series.sever == "delete" else []
+    return [loaded.tables[series.table].fields[name].column for name in series.sever]
