@@ -1,6 +1,6 @@
 """Severing a big FOLIO: Reticent against one update a loan, FOLIO's triggers on for both.
 
-``python -m bench.folio_sever`` fills a private PostgreSQL with a tenant's whole schema as the map knows it (60,000
+``python -m bench.folio_sever`` fills a private PostgreSQL with a tenant's whole schema as the map knows it (40,000
 closed loans, two audit rows each, the audit and metadata triggers, the folded indexes), and lets two ways take turns:
 Reticent from the low end through its own engine (the audit rows of so many loans, then the loans, each chunk locked,
 recounted and receipted), and one loan at a time from the high end, its document read, changed and written whole, a
@@ -138,7 +138,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="a tenth of the published size")
     parser.add_argument("--slices", type=int, default=5)
     chosen = parser.parse_args()
-    loans = 10_000 if chosen.small else 60_000
+    loans = 10_000 if chosen.small else 40_000
     rows, each = loans // 8, loans // 200
     with postgresql(options=["fsync=on", "shared_buffers=256MB"]) as server, tempfile.TemporaryDirectory() as folder:
         server.execute("CREATE DATABASE folio")
@@ -164,6 +164,7 @@ def main() -> None:
         for _ in range(chosen.slices):
             for way in ways:
                 way.slice()
+                print(f"{way.name}: {way.rates[-1]:,.0f} loans/s", flush=True)
         print("| way | loans | loans/s, median | audit rows severed |")
         print("| --- | ---: | ---: | --- |")
         for way, audit in zip(ways, (f"{AUDIT_ROWS} a loan", "none"), strict=True):

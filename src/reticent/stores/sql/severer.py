@@ -384,11 +384,12 @@ def _look_up(connection: Any, _: object) -> None:
 def _by_index(connection: Any, _: object) -> None:
     """The same on PostgreSQL, which would read a whole other table into a hash for every chunk.
 
-    What it reckons for compiling a statement to machine code then means nothing, so that is off too.
+    What it reckons for machine code and for parallel workers then means nothing, so both are off.
     """
     with connection.cursor() as cursor:
         cursor.execute("SET enable_seqscan = off")
         cursor.execute("SET jit = off")
+        cursor.execute("SET max_parallel_workers_per_gather = 0")
     connection.commit()
 
 
