@@ -35,6 +35,20 @@ LIVING = 0.85
 """Share of a person column's values that are still on the roster; the others were deleted since."""
 ON = dict.fromkeys(("evergreen", "folio", "metadb", "ldp", "reshare"), "postgresql")
 ALSO = {
+    "evergreen": (
+        "action.aged_circulation.checkin_staff",
+        "action.aged_hold_request.canceled_by",
+        "action.aged_hold_request.fulfillment_staff",
+        "action.circulation.checkin_staff",
+        "auditor.actor_usr_history.audit_user",
+        "auditor.asset_copy_history.audit_user",
+        "auditor.asset_copy_history.editor",
+        "offline.script.requestor",
+        *(
+            f"money.{kind}_payment.accepting_usr"
+            for kind in ("aged", "check", "credit", "debit_card", "forgive", "goods", "work")
+        ),
+    ),
     "blacklight": ("searches.user_id",),
     "koha": (
         "action_logs.user",
@@ -114,6 +128,8 @@ def value(column: tables.Column, row: int, people: People) -> Any:
         return f"20{rng.randrange(18, 26)}-{rng.randrange(1, 13):02}-{rng.randrange(1, 28):02} 10:00:00"
     if kind in ("object", "json", "jsonb", "array"):
         return [] if kind == "array" else {}
+    if kind in _PLAIN:
+        return _PLAIN[kind]
     if kind.startswith(("bool", "bit")):
         return 0
     if family(kind) == "whole":
@@ -123,6 +139,9 @@ def value(column: tables.Column, row: int, people: People) -> Any:
     if kind.startswith("uuid"):
         return str(uuid.UUID(int=rng.getrandbits(128), version=4))
     return _words(column, row, rng)
+
+
+_PLAIN = {"interval": "7 days", "inet": "192.0.2.7", "text[]": "{}", "integer[]": "{}"}
 
 
 def _whole(column: tables.Column, row: int, rng: random.Random) -> int:

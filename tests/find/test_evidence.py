@@ -136,6 +136,7 @@ def test_places_say_bands_and_neighbours_and_join_what_names_told() -> None:
         ("borrowernumber", True), ("patron_id", True), ("performedByUserId", True), ("cat_username", True), ("usr", True),
         ("created_by", True), ("suggestedby", True), ("user_agent", False), ("itemnumber", False), ("login_attempts", False),
         ("merged_to", False), ("assigned_to", True), ("bypass", False), ("usage", False),
+        ("usr_birth_year", False), ("patron_category", False),
     ],
 )  # fmt: skip
 def test_names_that_sound_like_a_person(name: str, is_one: bool) -> None:

@@ -16,6 +16,8 @@ _PERSON = re.compile(
     r"|(^|_)by($|_)|[a-z]by$|(mail|sent|assign(ed)?|addressed|lent|given)_?to$|recipient|addressee|assignee|author_?id|(^|_)who(_|$)|participant|performedby",
     re.IGNORECASE,
 )
+_OF_A_PERSON = re.compile(r"(year|profile|role|type|status|categor(y|ies)|count|level|age|group|unit|_ou|flag)s?$")
+"""What is said of a person is not the person: patron_category, usr_birth_year."""
 _NAME = re.compile(
     r"surname|(first|last|given|family|middle|full|patron|user|pref)_?name|name_?of|names?$", re.IGNORECASE
 )
@@ -55,7 +57,7 @@ _CLASSES: tuple[tuple[RecordClass, str], ...] = (
 
 def person(name: str) -> bool:
     """Whether a column's name sounds like a person."""
-    return _PERSON.search(_split(name)) is not None
+    return _PERSON.search(_split(name)) is not None and not _OF_A_PERSON.search(_split(name))
 
 
 def a_name(name: str) -> bool:
