@@ -83,6 +83,8 @@ class Officer(Strict):
     name: str
     sign: str = Field(pattern=r"^(ssh-ed25519|ecdsa-sha2-nistp256|sk-ssh-ed25519@openssh\.com) \S+")
     age: str = ""
+    phone: str = ""
+    """Where they are reached at any hour; printed on the desk card, nowhere else."""
 
 
 class State(Strict):

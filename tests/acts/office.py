@@ -65,6 +65,10 @@ class Office:
         opened = open_site(self.lab.folder / "reticent.toml", self.clock)
         return opened, open_gate(opened, self.book)
 
+    def signed(self, text: bytes, *roles: str) -> dict[str, bytes]:
+        """Return role -> the armoured signature of a statement."""
+        return {role: str.encode(_text(self.ssh.sign(role, text).signature)) for role in roles}
+
     def card(self, few: int = 0) -> tuple[int, str]:
         """Return (number, card) of the reader with the most returned loans, or of the ``few``-th next."""
         number = self.lab.ask(
@@ -102,6 +106,10 @@ class Office:
         approvals = [self.ssh.sign(role, message) for role in by]
         urls = {"ils": self.lab.url} if accounts is None else accounts
         return Task(order, approvals, CUSTODIAN, urls, PAPER, "Wis. Stat. 43.30", confirmed=True)
+
+
+def _text(armour: str | bytes) -> str:
+    return armour if isinstance(armour, str) else armour.decode()
 
 
 def public(key: Path) -> str:

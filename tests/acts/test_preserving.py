@@ -20,7 +20,7 @@ from tests.acts.office import ROLES, Office, age_open, unzipped, whole
 from tests.policy.helpers import FixedClock
 from tests.servers import Server
 
-from reticent.acts import preserving
+from reticent.acts import officers, preserving
 from reticent.acts.active import ActiveBorrowers
 from reticent.acts.holds import place
 from reticent.acts.opening import map_of, open_site
@@ -229,6 +229,13 @@ def _plain(text: str, folder: Path) -> str:
     return re.sub(r"\b[0-9a-f]{12,64}\b", "DIGEST", text)
 
 
+def change_officers(office: Office) -> None:
+    """Have two who sit sign the change that reticent.toml shows."""
+    opened = open_site(office.lab.folder / "reticent.toml")
+    text = officers.change(opened, {}).statement.read_bytes()
+    assert officers.change(opened, office.signed(text, "custodian", "alternate")).done
+
+
 def test_a_new_officer_opens_what_was_sealed_anew_and_the_former_one_nothing(office: Office) -> None:
     _, card = office.card()
     made = copied(office, card)
@@ -238,6 +245,9 @@ def test_a_new_officer_opens_what_was_sealed_anew_and_the_former_one_nothing(off
         else opened_by(office, made.folder, "custodian", "counsel")
     )
     office.write_site({"counsel": "new-counsel"})
+    with pytest.raises(NotPermitted, match="not those who sit"):
+        office.open()
+    change_officers(office)
     opened, gate = office.open()
     [kept] = preserving.copies(opened)
     assert not kept.current
@@ -267,16 +277,33 @@ def test_the_wrong_key_seals_nothing_anew(office: Office) -> None:
     assert (made.folder / CONTENT).read_bytes() == sealed
 
 
-def test_a_lifted_copy_is_gone_and_the_register_knows(office: Office) -> None:
-    made = copied(office, office.card()[1])
+def test_a_copy_is_destroyed_on_its_day_or_by_two_officers_and_the_register_knows(
+    sample: kit.Sample, keys: Path, tmp_path: Path
+) -> None:
+    lab = sample.sqlite(tmp_path)
+    clock = FixedClock(datetime.now(UTC))
+    office = Office(lab, keys, clock=clock)
+    made, later = copied(office, office.card()[1]), copied(office, office.card()[1])
     opened, gate = office.open()
-    preserving.lift(opened, office.book, gate, made.folder.name)
+    statement = preserving.lift(opened, office.book, gate, made.folder.name)
+    assert statement is not None
+    assert made.folder.exists(), "its day has not come, and nobody signed"
+    text = statement.read_bytes()
+    armour = office.signed(text, "custodian", "counsel")
+    with pytest.raises(NotPermitted):
+        preserving.lift(opened, office.book, gate, made.folder.name, {"custodian": armour["custodian"]})
+    with pytest.raises(EvidenceBroken):
+        preserving.lift(opened, office.book, gate, later.folder.name, armour)
+    preserving.lift(opened, office.book, gate, made.folder.name, armour)
     assert not made.folder.exists()
-    assert preserving.copies(opened) == []
     assert office.book.entries[-1]["kind"] == "hold_released"
+    clock.wait(days=366)
+    preserving.lift(opened, office.book, gate, later.folder.name)
+    assert preserving.copies(opened) == []
     for name in (made.folder.name, "../../keys", "", "."):
         with pytest.raises(UsageError):
             preserving.lift(opened, office.book, gate, name)
+    lab.close()
 
 
 def test_a_damaged_label_is_told_and_hides_nothing(office: Office) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reticent.acts.casebook import Holds
 from reticent.acts.opening import Opened
 from reticent.acts.systems import OpenSystem
 from reticent.keyring.periods import PeriodKeys
@@ -45,7 +46,7 @@ class ActiveBorrowers:
 
     def _held(self) -> bool:
         """Whether a legal hold covers what the keys of this system tell: they are then not destroyed."""
-        return self.opened.holds.held(self.system, "", RecordClass.CIRCULATION) is not None
+        return Holds(self.opened).held(self.system, "", RecordClass.CIRCULATION) is not None
 
     def close_past_years(self, system: OpenSystem) -> None:
         """Count every year that is over, destroy its key, delete its flags; under a legal hold they wait."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from reticent.acts.officers import sitting
 from reticent.acts.opening import Opened, Progress
 from reticent.acts.plan import current, plan
 from reticent.acts.sever import pending, sever
@@ -57,7 +58,7 @@ def arm(opened: Opened, step: str, signature: bytes) -> None:
             f"{step} was not tried as it stands now.",
             do=f"Run `reticent arm {step}` for a trial of {TRIAL_ROWS} rows, look at the result, then sign.",
         )
-    custodian = opened.site.officers.get("custodian")
+    custodian = next((one for one in sitting(opened) if one.role == "custodian"), None)
     if custodian is None:
         raise ConfigurationError("The site names no custodian.", where=f"{opened.site.file} [officers]", do="Add one.")
     message = _statement(step, now_as)

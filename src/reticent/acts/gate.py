@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from reticent.acts.officers import sitting
 from reticent.acts.opening import Opened
 from reticent.errors import EvidenceBroken, NotPermitted, ReticentError
 from reticent.keyring.officers import Officer
@@ -86,8 +87,8 @@ def in_force(opened: Opened) -> Adopted:
 
 
 def officers(opened: Opened) -> tuple[Officer, ...]:
-    """Return the officers of reticent.toml."""
-    return tuple(Officer(role, one.name, one.sign) for role, one in opened.site.officers.items())
+    """Return the sitting officers. Raises NotPermitted while a change of them is not signed."""
+    return sitting(opened)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ The accounts that read names are entered for the occasion, held in memory, and g
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from reticent.acts.log_system import KINDS as LOGS
@@ -13,13 +14,15 @@ from reticent.acts.log_system import LogSystem
 from reticent.acts.opening import Opened, declared, map_of
 from reticent.errors import ConfigurationError, ReticentError, UsageError
 from reticent.guard.handover import Gathered, Searched, Tie, inside
-from reticent.model import NotLookedAt
+from reticent.model import NotLookedAt, SeriesFacts
 from reticent.policy.gate import Gate
 from reticent.policy.permits import Permit, Scope
 from reticent.stores.logs.discloser import LogDiscloser
 from reticent.stores.sql.database import open_database
 from reticent.stores.sql.discloser import SqlDiscloser
 
+Asked = Mapping[str, tuple[Permit, Scope]]
+"""System -> the permit for it, and what it covers."""
 Accounts = Mapping[str, str]
 """System -> the URL of an account that may read names there. Never printed, never stored."""
 
@@ -47,84 +50,104 @@ def searchable(opened: Opened) -> list[str]:
     return [name for name, system in opened.site.systems.items() if system.kind != "declared"]
 
 
-def gather(opened: Opened, gate: Gate, permits: Sequence[Permit], scope: Scope, accounts: Accounts) -> Gathered:
-    """Open one permit a system and gather what is inside; a system that fails is named, the others go on."""
+def asked(opened: Opened, permits: Sequence[Permit], scope: Scope) -> Asked:
+    """Return one scope's permits by system, as the gate struck them for ``searchable``."""
+    return {name: (permit, scope) for name, permit in zip(searchable(opened), permits, strict=True)}
+
+
+def gather(opened: Opened, gate: Gate, permits: Asked, accounts: Accounts) -> Gathered:
+    """Open the permits and gather what is inside; a system that fails is named, the others go on."""
     ties: list[Tie] = []
-    searched: list[Searched] = []
-    away = [*_declared(opened)]
     outside = 0
 
-    def take(door: Door, permit: Permit) -> int:
+    def take(name: str, door: Door, permit: Permit) -> int:
         nonlocal outside
         before = len(ties)
         for tie in door.ties(permit):
-            if inside(tie, scope):
+            if inside(tie, permits[name][1]):
                 ties.append(tie)
             else:
                 outside += 1
         return len(ties) - before
 
-    for name, permit in zip(searchable(opened), permits, strict=True):
-        searched.append(_searched(opened, gate, name, permit, accounts, away, take))
+    searched, away, series = _everywhere(opened, gate, permits, accounts, take)
     withheld = {"a store answered with more than the scope": outside} if outside else {}
-    return Gathered(ties, searched, away, withheld)
+    return Gathered(ties, searched, away, withheld, series)
 
 
-def count(opened: Opened, gate: Gate, permits: Sequence[Permit], accounts: Accounts) -> tuple[dict[str, int], Gathered]:
+def count(opened: Opened, gate: Gate, permits: Asked, accounts: Accounts) -> tuple[dict[str, int], Gathered]:
     """Return series -> ties inside the permits' scope, and where was looked; no tie is handed out."""
     counts: dict[str, int] = {}
-    searched: list[Searched] = []
-    away = [*_declared(opened)]
 
-    def take(door: Door, permit: Permit) -> int:
+    def take(name: str, door: Door, permit: Permit) -> int:
         found = door.counts(permit)
         counts.update({f"{name}/{series}": rows for series, rows in found.items()})
         return sum(found.values())
 
-    for name, permit in zip(searchable(opened), permits, strict=True):
-        searched.append(_searched(opened, gate, name, permit, accounts, away, take))
-    return counts, Gathered((), searched, away)
+    searched, away, series = _everywhere(opened, gate, permits, accounts, take)
+    return counts, Gathered((), searched, away, series=series)
 
 
-def _searched(
-    opened: Opened,
-    gate: Gate,
-    name: str,
-    permit: Permit,
-    accounts: Accounts,
-    away: list[NotLookedAt],
-    take: Callable[[Door, Permit], int],
-) -> Searched:
+Take = Callable[[str, Door, Permit], int]
+
+
+def _everywhere(
+    opened: Opened, gate: Gate, permits: Asked, accounts: Accounts, take: Take
+) -> tuple[list[Searched], list[NotLookedAt], dict[str, SeriesFacts]]:
+    searched: list[Searched] = []
+    away = [*_declared(opened)]
+    series: dict[str, SeriesFacts] = {}
+    for name in searchable(opened):
+        if name not in permits:
+            away.append(NotLookedAt(name, "all of it", "no identifier for it was given"))
+            continue
+        try:
+            there = _open(opened, gate, name, accounts)
+        except ConfigurationError:
+            raise
+        except ReticentError as error:
+            searched.append(Searched(name, 0, error.what))
+            continue
+        away += there.elsewhere
+        series |= {f"{name}/{facts.id}": facts for facts in there.series}
+        searched.append(_searched(name, there.door, permits[name][0], take))
+        away += there.door.left_out
+        there.door.close()
+    return searched, away, series
+
+
+def _searched(name: str, door: Door, permit: Permit, take: Take) -> Searched:
     try:
-        door, elsewhere = _open(opened, gate, name, accounts)
-    except ConfigurationError:
-        raise
+        return Searched(name, take(name, door, permit))
     except ReticentError as error:
         return Searched(name, 0, error.what)
-    away += elsewhere
-    try:
-        return Searched(name, take(door, permit))
-    except ReticentError as error:
-        return Searched(name, 0, error.what)
-    finally:
-        away += door.left_out
-        door.close()
 
 
-def _open(opened: Opened, gate: Gate, name: str, accounts: Accounts) -> tuple[Door, list[NotLookedAt]]:
+@dataclass(frozen=True)
+class _There:
+    """One system opened: its door, its series, and what of it nobody searches."""
+
+    door: Door
+    series: Sequence[SeriesFacts]
+    elsewhere: Sequence[NotLookedAt]
+
+
+def _open(opened: Opened, gate: Gate, name: str, accounts: Accounts) -> _There:
     site, system = opened.site, opened.site.systems[name]
     away = [NotLookedAt(name, "backups", "what left the system in a backup is not searched")]
     away += [NotLookedAt(name, "replicas", "they are copies of what was searched")] if system.replicas else []
     if system.kind in LOGS:
         logs = LogSystem(name, site)
-        return LogDiscloser(name, logs.store, logs.series(), gate.open), [*away, *logs.not_looked_at()]
+        door = LogDiscloser(name, logs.store, logs.series(), gate.open)
+        return _There(door, logs.series(), [*away, *logs.not_looked_at()])
     loaded = map_of(site, name)
     if name not in accounts:
         raise UsageError(f"No account that may read names was entered for {name}.")
     engine, database = open_database(site, name, loaded)
     engine.dispose()
     away += [NotLookedAt(name, place.place, place.why) for place in loaded.elsewhere]
-    return SqlDiscloser(accounts[name], database, gate.open), away
+    series = [one.facts() for one in loaded.series]
+    return _There(SqlDiscloser(accounts[name], database, gate.open), series, away)
 
 
 def _declared(opened: Opened) -> Iterator[NotLookedAt]:

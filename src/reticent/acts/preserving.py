@@ -18,12 +18,14 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from reticent.acts.gathering import gather, searchable
+from reticent.acts.gathering import asked, gather, searchable
+from reticent.acts.officers import sitting
 from reticent.acts.opening import Opened
 from reticent.acts.release import Task, facts_of, packed, records
 from reticent.errors import EvidenceBroken, ReticentError, SystemRefused, UsageError
 from reticent.guard import handover, package
 from reticent.guard.handover import Gathered
+from reticent.keyring import officers as signatures
 from reticent.keyring import sealing
 from reticent.keyring.sealing import CONTENT, Holder, Seal
 from reticent.ledger.entries import hour
@@ -84,7 +86,7 @@ def copy(opened: Opened, gate: Gate, inquiries: Journal, task: Task, until: date
     officers = holders(opened)
     with only_one(opened.site):
         decision = gate.prepare(task.order, task.asker, task.approvals, searchable(opened), "hold").require()
-        found = gather(opened, gate, decision.permits, task.order.scope, task.accounts)
+        found = gather(opened, gate, asked(opened, decision.permits, task.order.scope), task.accounts)
     facts = facts_of(opened, gate, task)
     files = records(found, facts)
     files["custody.txt"] = handover.custody(files, facts).encode()
@@ -133,12 +135,28 @@ def reseal(opened: Opened, inquiries: Journal, gate: Gate, name: str, identity: 
     return seal.digest
 
 
-def lift(opened: Opened, inquiries: Journal, gate: Gate, name: str) -> None:
-    """Destroy a sealed copy: its wraps first, so that what may be left of the content opens to nobody."""
+def lift(
+    opened: Opened, inquiries: Journal, gate: Gate, name: str, given: Mapping[str, bytes] | None = None
+) -> Path | None:
+    """Destroy a sealed copy: its wraps first, so that what may be left of the content opens to nobody.
+
+    Before its day two officers sign for it; without their signatures nothing happens, and what they sign is
+    written: its path is returned. Raises NotPermitted or EvidenceBroken for signatures that do not do.
+    """
     folder = _folder(opened, name)
     digest = hashlib.sha256((folder / CONTENT).read_bytes()).hexdigest()
+    if opened.clock.now().date().isoformat() <= _about(folder / ABOUT)["until"]:
+        text = signatures.statement("lift_copy", {"copy": digest})
+        path = opened.site.state_path / "lift-copy.txt"
+        if not given:
+            path.write_bytes(text)
+            return path
+        signed = {role: armour.decode("ascii", "replace") for role, armour in given.items()}
+        signatures.require_two(sitting(opened), text, signed)
+        path.unlink(missing_ok=True)
     _destroy(folder)
     _record(opened, inquiries, gate, "hold_released", digest)
+    return None
 
 
 def drill(opened: Opened, folder: Path) -> None:
@@ -153,6 +171,7 @@ def drill(opened: Opened, folder: Path) -> None:
 
 def holders(opened: Opened, *, checked: bool = True) -> list[Holder]:
     """Return the officers with an age key. Raises ConfigurationError, when ``checked``, if they can seal nothing."""
+    sitting(opened)
     found = [Holder(role, one.name, one.age) for role, one in opened.site.officers.items() if one.age]
     if checked:
         sealing.seal(b"", found)

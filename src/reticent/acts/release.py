@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from reticent.acts.gathering import Accounts, count, gather, searchable
+from reticent.acts.gathering import Accounts, asked, count, gather, searchable
 from reticent.acts.opening import Opened
 from reticent.errors import SystemRefused
 from reticent.guard import handover, letters, package
@@ -76,7 +76,7 @@ class Released:
 def preview(opened: Opened, gate: Gate, task: Task) -> tuple[dict[str, int], Gathered]:
     """Count what an order covers, series by series. Raises NotPermitted before counsel has approved the question."""
     decision = gate.prepare(task.order, task.asker, task.approvals, searchable(opened), "preview").require()
-    return count(opened, gate, decision.permits, task.accounts)
+    return count(opened, gate, asked(opened, decision.permits, task.order.scope), task.accounts)
 
 
 def release(
@@ -91,7 +91,7 @@ def release(
     if recipient:
         sealing.close_to(b"", recipient)
     decision = gate.prepare(task.order, task.asker, task.approvals, searchable(opened), act).require()
-    found = gather(opened, gate, decision.permits, task.order.scope, task.accounts)
+    found = gather(opened, gate, asked(opened, decision.permits, task.order.scope), task.accounts)
     found = _decided(found, gate.outgoing(task.order, task.approvals, act))
     facts = facts_of(opened, gate, task)
     sheet = handover.worksheet(found, facts)
@@ -185,7 +185,7 @@ def _payload(opened: Opened, task: Task, found: Gathered, facts: Mapping[str, st
         "records.txt": letters.as_text(listing).encode(),
         "notice.txt": letters.as_text(notice).encode(),
     }
-    files |= _pdfs({"records.pdf": listing, "notice.pdf": notice})
+    files |= pdfs({"records.pdf": listing, "notice.pdf": notice})
     return files | {"custody.txt": handover.custody(files, facts).encode()}
 
 
@@ -206,7 +206,7 @@ before it. To check the files, unpack and run
 """
 
 
-def _pdfs(made: Mapping[str, letters.Letter]) -> dict[str, bytes]:
+def pdfs(made: Mapping[str, letters.Letter]) -> dict[str, bytes]:
     """Return what can be set as PDF; the text says the same."""
     try:
         return {name: letters.as_pdf(letter) for name, letter in made.items()}

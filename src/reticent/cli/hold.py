@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from reticent.cli.main import finish, opened
 
-app = typer.Typer(help="Legal holds: place, list, release.", no_args_is_help=True)
+app = typer.Typer(
+    help="Legal holds: place, list, release; sealed copies: copy, copies, reseal, lift.", no_args_is_help=True
+)
 
 
 @app.command()
@@ -42,3 +45,99 @@ def release(number: Annotated[int, typer.Argument(help="The hold's number.")]) -
 
     act(opened(), number)
     finish({"released": number}, lambda: say(f"Hold {number} is released."), 0)
+
+
+_IDENTITY = Annotated[Path, typer.Option("--identity", help="The age key file of the officer at the keyboard.")]
+_COPY = Annotated[str, typer.Argument(metavar="COPY", help="Its name: `reticent hold copies` lists them.")]
+
+
+@app.command("copy")
+def copy_(
+    name: Annotated[str, typer.Argument(metavar="INQUIRY", help="The inquiry whose hold two officers confirmed.")],
+    identity: _IDENTITY,
+    ends: Annotated[
+        list[int] | None, typer.Option("--ends", help="A hold by number that waited for this copy.")
+    ] = None,
+) -> None:
+    """Make the verified sealed copy of a confirmed hold; the live ties are then severed like everyone's."""
+    from reticent.acts.handling import open_inquiry
+    from reticent.acts.preserving import copy as act
+    from reticent.cli import entering
+    from reticent.cli.output import say
+
+    site = opened()
+    accounts = entering.entered(entering.needs_account(site), "Account (a database URL that may read names)")
+    handled = open_inquiry(site, name, entering.text_of(identity), "hold", accounts)
+    until = handled.inquiry.case.hold.until or site.clock.now()
+    made = act(site, handled.gate, handled.journal, handled.task, until.date(), ends or [])
+
+    def show() -> None:
+        say(f"The sealed copy is in {made.folder} and reads back. Print its HOW-TO-OPEN.txt.")
+        if made.found.complete:
+            say(f"Next: reticent inquiry advance {name} record-copy --fact package={made.digest}")
+        else:
+            say("A system was not copied to its end: its series go on waiting. Make the copy again.", "bold")
+
+    finish(made.document(), show, made.exit_code)
+
+
+@app.command()
+def copies(identity: _IDENTITY) -> None:
+    """List the sealed copies, to an officer: when made, until when kept, whether the sitting officers open them."""
+    from reticent.acts.handling import role_of
+    from reticent.acts.preserving import copies as act
+    from reticent.cli import entering
+    from reticent.cli.output import say
+
+    site = opened()
+    role_of(site, entering.text_of(identity))
+    found = act(site)
+
+    def show() -> None:
+        for one in found:
+            say(f"{one.name}  made {one.made}, until {one.until}" + ("" if one.current else "  SEAL ANEW"))
+        if not found:
+            say("There is none.")
+
+    finish({"copies": [vars(one) for one in found]}, show, 0)
+
+
+@app.command()
+def reseal(
+    name: _COPY, key: Annotated[Path, typer.Option("--key", help="seal.key, as two officers unwrapped it.")]
+) -> None:
+    """Seal a copy anew to the sitting officers, after a change of officers."""
+    from reticent.acts.handling import register_gate
+    from reticent.acts.preserving import reseal as act
+    from reticent.cli import entering
+    from reticent.cli.output import say
+
+    site = opened()
+    gate, journal = register_gate(site)
+    digest = act(site, journal, gate, name, entering.text_of(key))
+    finish({"copy": name, "digest": digest}, lambda: say(f"{name} is sealed anew. Destroy seal.key: shred -u."), 0)
+
+
+@app.command()
+def lift(
+    name: _COPY,
+    signature: Annotated[
+        list[str] | None, typer.Option("--signature", metavar="ROLE=FILE", help="An officer's signature.")
+    ] = None,
+) -> None:
+    """Destroy a sealed copy whose hold has ended; before its day two officers sign for it."""
+    from reticent.acts.handling import register_gate
+    from reticent.acts.preserving import lift as act
+    from reticent.cli import entering
+    from reticent.cli.output import say
+
+    site = opened()
+    gate, journal = register_gate(site)
+    statement = act(site, journal, gate, name, entering.signatures(signature))
+    text = f"{name} is destroyed. Disks may remember; without a wrap nobody can read it."
+    if statement is not None:
+        text = (
+            f"Its day has not come. Two officers sign: ssh-keygen -Y sign -n reticent -f KEY {statement}\n"
+            f"Then: reticent hold lift {name} --signature ROLE={statement}.sig"
+        )
+    finish({"copy": name, "lifted": statement is None, "statement": str(statement or "")}, lambda: say(text), 0)

@@ -312,15 +312,21 @@ def share(
 
 
 def _add_groups() -> None:
-    from reticent.cli import hold, inquiry, law, ledger, policy
+    from reticent.cli import hold, inquiry, law, ledger, letters, officers, policy, release, subject
     from reticent.cli import map as maps
 
+    inquiry.app.command()(letters.letter)
+    inquiry.app.command()(officers.card)
+    hold.app.command()(officers.drill)
+    policy.app.command("officers")(officers.change)
     app.add_typer(ledger.app, name="ledger")
     app.add_typer(hold.app, name="hold")
     app.add_typer(inquiry.app, name="inquiry")
     app.add_typer(law.app, name="law")
     app.add_typer(maps.app, name="map")
     app.add_typer(policy.app, name="policy")
+    app.add_typer(release.app, name="release")
+    app.add_typer(subject.app, name="subject")
 
 
 _INTERRUPTED = 130

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from reticent.model import NotLookedAt
+from reticent.model import NotLookedAt, SeriesFacts
 from reticent.policy.permits import Scope
 
 Tie = Mapping[str, object]
@@ -41,6 +41,8 @@ class Gathered:
     not_searched: Sequence[NotLookedAt]
     withheld: Mapping[str, int] = field(default_factory=dict)
     """Why a row inside a permit did not leave -> how many."""
+    series: Mapping[str, SeriesFacts] = field(default_factory=dict)
+    """system/series -> what the map says of it."""
 
     @property
     def complete(self) -> bool:
@@ -82,16 +84,21 @@ def as_listing(ties: Sequence[Tie]) -> tuple[str, ...]:
     )
 
 
+def where_parts(found: Gathered) -> tuple[str | tuple[str, ...], ...]:
+    """Return what was searched and what was not, as paragraphs and lists."""
+    searched = tuple(
+        one.system + (f": NOT TO ITS END ({one.stopped})" if one.stopped else "") for one in found.searched
+    )
+    away = tuple(f"{one.system}: {one.place} ({one.why})" for one in found.not_searched)
+    head = () if found.complete else ("THIS IS NOT COMPLETE: a system could not be searched to its end.",)
+    return (*head, "Searched:", searched or ("nothing",), "Not searched:", away or ("nothing known of",))
+
+
 def where_searched(found: Gathered) -> str:
-    """Return what was searched and what was not, as it stands in every package and every nil return."""
-    lines = ["Searched:"]
-    for one in found.searched:
-        lines.append(f"  - {one.system}" + (f": NOT TO ITS END ({one.stopped})" if one.stopped else ""))
-    lines += ["", "Not searched:"]
-    lines += [f"  - {one.system}: {one.place} ({one.why})" for one in found.not_searched] or ["  - nothing known of"]
-    if not found.complete:
-        lines = ["THIS IS NOT COMPLETE: a system could not be searched to its end.", "", *lines]
-    return "\n".join(lines) + "\n"
+    """Return the same as plain text, as it stands in every package and every nil return."""
+    return "\n".join(
+        "".join(f"  - {each}\n" for each in part) if isinstance(part, tuple) else part for part in where_parts(found)
+    )
 
 
 def withheld(found: Gathered) -> str:

@@ -92,7 +92,7 @@ def compose(
     return Letter(
         title=words["title"],
         library=filled["library"],
-        date=f"{head.on:%B} {head.on.day}, {head.on.year}",
+        date=day(head.on),
         reference=_shown("reference", head.reference),
         to=tuple(_shown("recipient", each) for each in head.to),
         parts=parts,
@@ -101,6 +101,11 @@ def compose(
         from_=tuple(_shown("address", each) for each in head.address),
         draft=DRAFT if "citation" in needed and not confirmed else "",
     )
+
+
+def day(when: date) -> str:
+    """Return a day as letters write it."""
+    return f"{when:%B} {when.day}, {when.year}"
 
 
 def required(kind: Kind) -> frozenset[str]:
@@ -180,11 +185,11 @@ def card_pdf(made: Card, on: date) -> bytes:
     """Return the card as a tagged PDF of one page. Raises SystemRefused where typst is not installed."""
     sections = [{"title": title, "numbered": numbered, "lines": lines} for title, numbered, lines in made.sections]
     data = {"title": made.title, "library": made.library, "sections": sections, "foot": made.foot}
-    return _compiled("card.typ", data, f"{on:%B} {on.day}, {on.year}")
+    return _compiled("card.typ", data, day(on))
 
 
-def _compiled(template: str, data: Mapping[str, Any], day: str) -> bytes:
-    return pdf(TEMPLATES / template, data, datetime.strptime(day, "%B %d, %Y").replace(tzinfo=UTC))
+def _compiled(template: str, data: Mapping[str, Any], dated: str) -> bytes:
+    return pdf(TEMPLATES / template, data, datetime.strptime(dated, "%B %d, %Y").replace(tzinfo=UTC))
 
 
 def visible(value: str) -> str:

@@ -23,6 +23,7 @@ from reticent.stores.sql.conditions import Conditions
 from reticent.stores.sql.connect import open_engine, reading
 from reticent.stores.sql.database import Database
 from reticent.stores.sql.streams import stream
+from reticent.stores.sql.walks import Whose
 from reticent.systems.mapfile import Issued, Roster, Series
 
 OpenPermit = Callable[[object, Verb, str], Grant]
@@ -91,6 +92,17 @@ class SqlDiscloser:
         scope = self._open(permit, "count", self.system).scope
         self.left_out = []
         return Counter(str(tie["series"]) for tie in self._ties(scope))
+
+    def whose(self, permit: object) -> Whose:
+        """Return the person of their own permit as this system numbers them, for severing at their wish.
+
+        Raises NotPermitted for another permit, and where the identifier names more than one patron.
+        """
+        grant = self._open(permit, "ties", self.system)
+        if grant.action != "prepareOwnExport":
+            raise NotPermitted("Only a patron's own permit severs at their wish.", where=f"system {self.system}")
+        self.left_out = []
+        return Whose(frozenset(self._resolved(self._roster, grant.scope.patrons, "patron")))
 
     def _people(self, fields: tuple[str, ...]) -> sa.Select[Any]:
         """Return the query of the roster: the site's own branches, without the stand-in patron."""

@@ -24,7 +24,17 @@ from reticent.stores.sql.conditions import Conditions
 from reticent.stores.sql.connect import explain, open_engine, reading, translating
 from reticent.stores.sql.database import Database
 from reticent.stores.sql.tally import active_patrons, tallied
-from reticent.stores.sql.walks import BatchWalk, ChainWalk, Rows, SeekWalk, SqlWalk, WindowWalk, key_condition
+from reticent.stores.sql.walks import (
+    BatchWalk,
+    ChainWalk,
+    PickedWalk,
+    Rows,
+    SeekWalk,
+    SqlWalk,
+    Whose,
+    WindowWalk,
+    key_condition,
+)
 from reticent.systems.mapfile import Aged, Also, Series
 
 
@@ -112,6 +122,11 @@ class SqlSeverer:
         if series not in self._conditions:
             self._conditions[series] = Conditions(self.database, self.database.loaded.one(series), few=True)
         return self._conditions[series]
+
+    def chunks_of(self, whose: Whose, step: Step, cutoff: datetime, run: str, first: int = 0) -> PickedWalk:
+        """Walk one person's due rows of a step, at their own wish; only a step that walks by key can be."""
+        conditions = Conditions(self.database, self.database.loaded.one(step.series), few=True)
+        return PickedWalk(self._engine, step, conditions, cutoff, run, first, whose)
 
     def apply(self, chunk: Chunk, hold_epoch: int) -> Receipt:
         """Sever one chunk. Raises SystemBusy (rolled back) or OutcomeUnknown (ask ``settle``)."""

@@ -4,6 +4,7 @@ seek:   the next keys of rows that may be due by their own columns, read without
         surrogate, never a person or a use. What other tables say is asked once, under lock.
 chain:  the next heads of chains, in the same way, each with the rows that follow it.
 window: spans of an indexed time, for large tables without a key.
+picked: one person's due rows, at their own wish: all are read and matched here, and only keys go back.
 batch:  so many due rows, chosen by the server; for small tables whose key is a person or a use, so
         that no such value is ever a literal in a statement.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,6 +24,7 @@ from reticent.stores.sql import chains
 from reticent.stores.sql.compile import Sql
 from reticent.stores.sql.conditions import Conditions
 from reticent.stores.sql.connect import reading
+from reticent.stores.sql.streams import stream
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Rows:
     span: tuple[datetime, datetime] | None = None
     limit: int = 0
     cutoff: datetime | None = None
+    picked: tuple[int | str, ...] = field(default=(), repr=False)
 
 
 class SqlWalk(ABC):
@@ -178,6 +181,51 @@ class WindowWalk(SqlWalk):
         self._start = self._end
 
 
+@dataclass(frozen=True)
+class Whose:
+    """One person, as a system numbers them; made by its Discloser for that person's own permit."""
+
+    numbers: frozenset[str] = field(repr=False)
+
+
+class PickedWalk(SqlWalk):
+    """One person's due rows. Everybody's are read with whose they are; the person is in no statement."""
+
+    def __init__(
+        self,
+        engine: sa.Engine,
+        step: Step,
+        conditions: Conditions,
+        cutoff: datetime,
+        run: str,
+        first: int,
+        whose: Whose,
+    ) -> None:
+        super().__init__(engine, step, conditions, cutoff, run, first)
+        self._left = list(self._matching(whose))
+        self._handed = 0
+
+    def _matching(self, whose: Whose) -> Iterator[int | str]:
+        conditions, series = self._conditions, self._conditions.series
+        compiler, source = conditions.compiler, conditions.source
+        key = compiler.column(source, series.table, conditions.database.loaded.tables[series.table].key)
+        assert key is not None  # noqa: S101 - only a walk by key is picked from
+        paths = [compiler.path(source, series.table, path) for path in series.persons or (series.who,)]
+        known = [path.label(f"p{n}") for n, path in enumerate(paths) if path is not None]
+        query = sa.select(key.label("k"), *known).select_from(source).where(conditions.due(self._cutoff))
+        for one, *persons in stream(self._engine, self._step.system, query):
+            if any(str(person) in whose.numbers for person in persons if person is not None):
+                yield one
+
+    def _rows(self, size: int) -> tuple[Rows | None, int]:
+        part = tuple(self._left[:size])
+        self._handed = len(part)
+        return (Rows(picked=part), len(part)) if part else (None, 0)
+
+    def _passed(self) -> None:
+        del self._left[: self._handed]
+
+
 class BatchWalk(SqlWalk):
     """By number: the server chooses which due rows come next."""
 
@@ -210,9 +258,10 @@ def truncated(column: sa.ColumnElement[datetime], unit: str, dialect: str) -> sa
 def key_condition(conditions: Conditions, rows: Rows) -> Sql:
     """Return the condition that picks the chunk's rows; TRUE for a batch."""
     table = conditions.database.loaded.tables[conditions.series.table]
-    if rows.keys:
+    if rows.keys or rows.picked:
         key = conditions.compiler.column(conditions.source, conditions.series.table, table.key)
-        return key.between(*rows.keys) if key is not None else sa.false()
+        assert key is not None  # noqa: S101 - a missing key column refuses the series
+        return key.between(*rows.keys) if rows.keys else key.in_(rows.picked)
     if rows.span:
         column = window_column(conditions)
         low, high = (conditions.moment(moment) for moment in rows.span)

@@ -1,0 +1,198 @@
+"""From the served paper to the sealed package, the sealed copy and the letters, at the terminal."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from tests.acts import kit
+from tests.acts.desk import toml, trusting
+from tests.acts.office import Office, age_open, public, unzipped
+
+TODAY = date.today()
+
+
+@pytest.fixture(scope="module")
+def office(sample: kit.Sample, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    lab = sample.sqlite(tmp_path_factory.mktemp("terminal"))
+    yield Office(lab, tmp_path_factory.mktemp("officers"))
+    lab.close()
+
+
+@pytest.fixture
+def terminal(office: Office, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    trusting(monkeypatch)
+    return Terminal(office, monkeypatch)
+
+
+class Terminal:
+    """The custodian's terminal."""
+
+    def __init__(self, office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.office, self._patch = office, monkeypatch
+        self.identity = ("--identity", str(office.age_key("custodian")))
+
+    def run(self, *words: str, typed: str = "", code: int = 0) -> kit.Done:
+        self._patch.setattr(sys, "stdin", io.StringIO(typed))
+        done = self.office.lab.run(*words)
+        assert done.code == code, done.said
+        return done
+
+    def step(self, name: str, step: str, *words: str, by: tuple[str, ...] = ()) -> None:
+        keys = [word for role in by for word in ("--key", f"{role}={self.office.keys / role}")]
+        self.run("inquiry", "advance", name, step, *words, *keys, *self.identity)
+
+    def paper(self, card: str) -> str:
+        """Register a court's order about a card and take it as far as approval; return the inquiry."""
+        folder = self.office.lab.folder
+        sheet, scan = folder / "sheet.toml", folder / "scan.pdf"
+        scan.write_bytes(b"%PDF-1.7 an order")
+        sheet.write_text(
+            toml(
+                {
+                    "kind": "court_order",
+                    "court": "own_state",
+                    "court_name": "Circuit Court of Lake County",
+                    "judge": "Hon. Pat Example",
+                    "docket": "12-CV-334",
+                    "issued": str(TODAY - timedelta(days=2)),
+                    "served": str(TODAY - timedelta(days=1)),
+                    "served_on": "custodian",
+                    "returns": str(TODAY + timedelta(days=20)),
+                    "valid_until": str(TODAY + timedelta(days=60)),
+                    "scope": {
+                        "patrons": [card],
+                        "classes": ["circulation", "hold_request"],
+                        "since": str(TODAY - timedelta(days=360)),
+                        "before": str(TODAY + timedelta(days=1)),
+                    },
+                }
+            )
+        )
+        new = ("inquiry", "new", "--channel", "served", "--party", "lawEnforcement", "--level", "local")
+        name: str = self.run("--json", *new).json["inquiry"]
+        self.step(name, "triage", "--fact", "kind=court_order")
+        self.step(name, "register-instrument", "--sheet", str(sheet), "--attach", f"document={scan}", by=("custodian",))
+        self.step(name, "send-to-counsel", by=("custodian",))
+        four = ("court_order", "good_cause", "specific_facts", "competent_jurisdiction")
+        facts = [word for fact in four for word in ("--fact", f"{fact}=true")]
+        facts += ["--fact", "findings_shown=0", "--fact", "advises_requester=false"]
+        self.step(name, "examine", *facts, by=("counsel",))
+        return name
+
+
+def test_an_order_from_the_paper_to_the_sealed_package(terminal: Terminal, tmp_path: Path) -> None:
+    _, card = terminal.office.card()
+    accounts = f"ils={terminal.office.lab.url}\n"
+    name = terminal.paper(card)
+    out, court = tmp_path / "out", terminal.office.age_key("court")
+    gather = ("release", "gather", name, *terminal.identity, "--out", str(out), "--recipient", public(court))
+    early = terminal.run(*gather, typed=accounts, code=4)
+    assert "state counsel_review" in early.said
+
+    asked = Path(terminal.run("--json", "release", "preview", name, *terminal.identity).json["statement"])
+    (asked.parent / "preview.sig").write_bytes(terminal.office.signed(asked.read_bytes(), "counsel")["counsel"])
+    signed = ("--signature", f"counsel={asked.parent}/preview.sig")
+    counts = terminal.run("--json", "release", "preview", name, *terminal.identity, *signed, typed=accounts).json
+
+    terminal.step(name, "approve", by=("custodian", "counsel"))
+    done = terminal.run("--json", *gather, "--witness", "reference librarian", typed=accounts)
+    assert card not in done.out + done.err
+    assert terminal.office.lab.url not in done.out + done.err
+    assert done.json["records"] == sum(counts["counts"].values())
+    plain = age_open((out / "release.zip.age").read_bytes(), court)
+    assert "order no. 12-CV-334 of Circuit Court of Lake County" in unzipped(plain)["data/records.txt"].decode()
+    (tmp_path / "release.zip").write_bytes(plain)
+    assert "Whole and signed" in terminal.run("release", "read", str(tmp_path / "release.zip")).said
+    (tmp_path / "release.zip").write_bytes(plain[:-1])
+    assert "refused" in terminal.run("release", "read", str(tmp_path / "release.zip"), code=5).said
+    assert "Witness: reference librarian" in (out / "worksheet.txt").read_text()
+    assert {path.stat().st_mode & 0o077 for path in (out, *out.iterdir())} == {0}
+    assert "there already" in terminal.run(*gather, typed=accounts, code=2).said
+
+    terminal.step(name, "search", "--attach", f"worksheet={out}/worksheet.txt", by=("custodian",))
+    away = len(done.json["not_searched"])
+    said = ("--fact", f"package={done.json['package']}", "--fact", f"places_not_searched={away}")
+    terminal.step(name, "prepare", *said, by=("custodian",))
+    shown = terminal.run("--json", "inquiry", "show", name, *terminal.identity).json
+    assert shown["state"] == "prepared"
+
+
+def plan(terminal: Terminal) -> str:
+    terminal.office.lab.plan()
+    return str(terminal.office.lab.folder / "plan.json")
+
+
+def test_a_confirmed_hold_becomes_a_sealed_copy_and_severing_goes_on(
+    sample: kit.Sample, terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = Office(sample.sqlite(tmp_path), terminal.office.keys)
+    terminal = Terminal(office, monkeypatch)
+    _, card = office.card()
+    name = terminal.paper(card)
+    accounts = f"ils={office.lab.url}\n"
+    refused = terminal.run("hold", "copy", name, *terminal.identity, typed=accounts, code=4)
+    assert "have not confirmed" in refused.said
+    terminal.step(name, "confirm-hold", "--fact", f"until={TODAY + timedelta(days=90)}", by=("custodian", "counsel"))
+    made = terminal.run("--json", "hold", "copy", name, *terminal.identity, typed=accounts).json
+    assert made["complete"]
+    assert card not in str(made)
+    [kept] = terminal.run("--json", "hold", "copies", *terminal.identity).json["copies"]
+    assert kept["name"] == made["copy"]
+    assert kept["current"]
+    assert "legal hold" in terminal.run("--json", "sever", "--plan", plan(terminal), code=4).said
+    terminal.step(name, "record-copy", "--fact", f"package={made['digest']}", by=("custodian",))
+    terminal.run("--json", "sever", "--plan", plan(terminal))
+    stranger = office.age_key("stranger")
+    assert "no sitting officer" in terminal.run("hold", "copies", "--identity", str(stranger), code=2).said
+    lifted = terminal.run("--json", "hold", "lift", made["copy"]).json
+    assert not lifted["lifted"], "its day has not come"
+    assert Path(made["folder"]).exists()
+    office.lab.close()
+
+
+def test_letters_and_the_card_are_written_from_the_register(terminal: Terminal, tmp_path: Path) -> None:
+    name = terminal.paper(terminal.office.card()[1])
+    terminal.step(name, "notify-defect", "--fact", "defects=no_good_cause,overbroad", by=("counsel",))
+    letter = ("inquiry", "letter", "defect_notice", "--inquiry", name, *terminal.identity, "--to", "District Attorney")
+    done = terminal.run(*letter, "--out", str(tmp_path / "letter.pdf"))
+    assert "draft" in done.said
+    said = subprocess.run(["pdftotext", tmp_path / "letter.pdf", "-"], capture_output=True, check=True).stdout.decode()
+    assert "no good cause" in said
+    assert "12-CV-334" in said
+    terminal.run(
+        "inquiry", "letter", "refusal", "--inquiry", name, "--out", str(tmp_path / "letter.txt"), "--to", "A. Agent"
+    )
+    assert "Answer to your request" in (tmp_path / "letter.txt").read_text()
+    assert "no such letter" in terminal.run("inquiry", "letter", "refusl", "--inquiry", name, "--out", "x", code=2).said
+    terminal.run("inquiry", "card", "--out", str(tmp_path / "card.pdf"))
+    assert (tmp_path / "card.pdf").read_bytes().startswith(b"%PDF")
+    assert (
+        "There is no such inquiry"
+        in terminal.run("inquiry", "letter", "refusal", "--inquiry", "zzz", "--out", "x", code=2).said
+    )
+
+
+def test_a_patron_gets_their_own_records_at_the_terminal(terminal: Terminal, tmp_path: Path) -> None:
+    _, card = terminal.office.card()
+    typed = f"ils={terminal.office.lab.url}\ncard:ils={card}\n"
+    own = ("subject", "export", *terminal.identity, "--out")
+    assert terminal.run(*own, str(tmp_path / "early"), typed=typed, code=4)
+    done = terminal.run("--json", *own, str(tmp_path / "mine"), "--identity-verified", typed=typed)
+    assert done.json["complete"]
+    assert card not in done.out + done.err
+    assert card in (tmp_path / "mine" / "your-records.txt").read_text()
+
+
+def test_what_is_typed_wrongly_is_not_repeated(terminal: Terminal, tmp_path: Path) -> None:
+    _, card = terminal.office.card()
+    own = ("subject", "export", *terminal.identity, "--out", str(tmp_path / "mine"), "--identity-verified")
+    done = terminal.run(*own, typed=f"{card}\n", code=2)
+    assert card not in done.said
+    wrong = terminal.run(*own, typed="ils=nonsense://x:secret@y\n" + f"card:ils={card}\n", code=2)
+    assert "secret" not in wrong.said
