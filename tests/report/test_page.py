@@ -119,7 +119,7 @@ def test_the_content_policy_allows_our_style_alone() -> None:
 
 
 ANSWERS = {
-    "kept": (results(check=check(plain, [])), "Kept in the 1 place that was looked at"),
+    "kept": (results(check=check(plain, [])), "Kept in 1 question asked by other code"),
     "waiting": (results(check=check(plain, [finding(plain, "undecided", 42)])), "42 ties wait"),
     "broken": (results(), "Not kept: 1 finding stands against it"),
     "unknown": (Results("Lakeside", MADE), "Not known: nothing was counted"),

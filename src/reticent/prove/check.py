@@ -39,7 +39,7 @@ class CheckResult:
 
     def verdict(self) -> str:
         """Return the answer in one sentence, with what was not looked at in the same sentence."""
-        kept = f"Kept in the {len(self.checked)} places that were looked at"
+        kept = f"Kept in {len(self.checked)} questions"
         said = kept if self.promise_kept else f"Not kept: {len(self.findings)} findings"
         names = ", ".join(dict.fromkeys(f"{place.system}: {place.place}" for place in self.not_looked_at))
         return f"{said}; not looked at: {names}." if names else f"{said}; nothing was left out."

@@ -45,15 +45,15 @@ State = Literal["kept", "waiting", "broken", "unknown"]
 
 
 def _checked(check: Document, against: Sequence[object], waiting: int) -> tuple[State, str]:
-    looked = f"the {_count(len(check['checked']), 'place that was', 'places that were')} looked at"
+    looked = f"{_count(len(check['checked']), 'question', 'questions')} asked by other code"
     if check["promise_kept"]:
-        return "kept", f"Kept in {looked}, asked again by other code than the one that severs"
+        return "kept", f"Kept in {looked} than the one that severs"
     if against:
         return "broken", f"Not kept: {_count(len(against), 'finding stands', 'findings stand')} against it in {looked}"
     ties = _count(waiting, "tie waits", "ties wait")
     return (
         "waiting",
-        f"Not kept yet: nothing in {looked} is due, but {ties} for something the library must decide or correct",
+        f"Not kept yet: nothing is due in {looked}, but {ties} for something the library must decide or correct",
     )
 
 
