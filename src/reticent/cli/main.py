@@ -6,6 +6,7 @@ import logging
 import sys
 import warnings
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -311,6 +312,7 @@ def share(
     finish(document, lambda: say(text), 0)
 
 
+@cache
 def _add_groups() -> None:
     from reticent.cli import hold, inquiry, law, ledger, letters, officers, policy, release, subject
     from reticent.cli import map as maps
