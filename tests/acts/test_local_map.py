@@ -77,6 +77,25 @@ def test_an_edited_map_loses_its_signatures(own: kit.Lab) -> None:
     assert own.run("find").code == 3
 
 
+def test_officers_somebody_wrote_into_the_file_sign_no_map(own: kit.Lab) -> None:
+    sign(own.folder, "custodian")
+    sign(own.folder, "counsel")
+    assert own.run("find").code == 1
+    site = own.folder / "reticent.toml"
+    text = site.read_text(encoding="utf-8")
+    for name in ("custodian", "counsel"):
+        before = " ".join((own.folder / f"{name}.pub").read_text().split()[:2])
+        for path in (own.folder / name, own.folder / f"{name}.pub"):
+            path.unlink()
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(own.folder / name)], check=True)
+        text = text.replace(before, " ".join((own.folder / f"{name}.pub").read_text().split()[:2]))
+        sign(own.folder, name)
+    site.write_text(text, encoding="utf-8")
+    refused = own.run("find")
+    assert refused.code == 3
+    assert "not those who sit" in refused.said
+
+
 def test_a_system_that_does_not_answer_is_never_called_kept(sqlite_lab: kit.Lab) -> None:
     sqlite_lab.write_site()
     site = sqlite_lab.folder / "reticent.toml"

@@ -11,12 +11,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from reticent.acts.opening import Opened
 from reticent.errors import NotPermitted, UsageError
 from reticent.keyring import officers as signatures
 from reticent.keyring.officers import Officer
 from reticent.ledger.entries import Actor, Kind
+from reticent.site import Site
+from reticent.state.book import Book
+
+if TYPE_CHECKING:
+    from reticent.acts.opening import Opened
 
 FACT = "officers"
 """The fact that keeps who sits: role -> name, signing key, age key. Officers are public."""
@@ -33,18 +38,23 @@ class Change:
 
 
 def sitting(opened: Opened) -> tuple[Officer, ...]:
+    """Return the officers of reticent.toml, if they are those who sit; see ``seated``."""
+    return seated(opened.site, opened.book)
+
+
+def seated(site: Site, book: Book) -> tuple[Officer, ...]:
     """Return the officers of reticent.toml, if they are those who sit; the first ever named are taken as given.
 
     Raises NotPermitted while a change waits for two sitting officers' signatures.
     """
-    now, before = _named(opened), _known(opened)
+    now, before = _named(site), _known(book)
     if before is None and now:
         # No ledger entry: that the gate was first asked today may be about a sealed inquiry.
-        opened.book.set_fact(FACT, json.dumps(now))
+        book.set_fact(FACT, json.dumps(now))
     elif before is not None and now != before:
         raise NotPermitted(
             f"The officers of reticent.toml are not those who sit; changed: {', '.join(_changed(before, now))}.",
-            where=f"{opened.site.file} [officers]",
+            where=f"{site.file} [officers]",
             do="Two sitting officers sign the change: reticent policy officers. Or put the file back.",
         )
     return tuple(Officer(role, name, sign) for role, (name, sign, _) in now.items())
@@ -55,7 +65,7 @@ def change(opened: Opened, given: Mapping[str, bytes]) -> Change:
 
     Raises UsageError where nothing changed, NotPermitted and EvidenceBroken for signatures that do not do.
     """
-    now, before = _named(opened), _known(opened)
+    now, before = _named(opened.site), _known(opened.book)
     if before is None or now == before:
         raise UsageError("The officers of reticent.toml are those who sit.", do="Change [officers] first.")
     text = signatures.statement("officers", {"before": _digest(before), "after": _digest(now)})
@@ -74,12 +84,12 @@ def change(opened: Opened, given: Mapping[str, bytes]) -> Change:
     return Change(path, roles, done=True)
 
 
-def _named(opened: Opened) -> dict[str, tuple[str, str, str]]:
-    return {role: (one.name, one.sign, one.age) for role, one in sorted(opened.site.officers.items())}
+def _named(site: Site) -> dict[str, tuple[str, str, str]]:
+    return {role: (one.name, one.sign, one.age) for role, one in sorted(site.officers.items())}
 
 
-def _known(opened: Opened) -> dict[str, tuple[str, str, str]] | None:
-    kept = opened.book.fact(FACT)
+def _known(book: Book) -> dict[str, tuple[str, str, str]] | None:
+    kept = book.fact(FACT)
     if kept is None:
         return None
     return {role: (name, sign, age) for role, (name, sign, age) in json.loads(kept).items()}

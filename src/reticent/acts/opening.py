@@ -12,6 +12,7 @@ from pathlib import Path
 from reticent.acts import days
 from reticent.acts.log_system import KINDS as LOGS
 from reticent.acts.log_system import LogSystem, purpose_of, sources
+from reticent.acts.officers import seated
 from reticent.acts.systems import OpenSystem, SqlSystem
 from reticent.errors import ConfigurationError, NotPermitted, ReticentError, SystemRefused
 from reticent.keyring import officers
@@ -181,10 +182,15 @@ def _require_tenant(site: Site, name: str, loaded: Map) -> None:
 
 
 def _local(site: Site, path: Path, tenant: str) -> Map:
-    """Load a map the library wrote itself: two officers must have signed exactly this file."""
+    """Load a map the library wrote itself: two officers who sit must have signed exactly this file.
+
+    Raises NotPermitted where they did not, and while the officers of reticent.toml are not those who sit.
+    """
     loaded = load_map(path, tenant)
     message = officers.statement("map", {"map": loaded.digest})
-    sitting = [officers.Officer(role, officer.name, officer.sign) for role, officer in site.officers.items()]
+    engine = open_state(site)
+    sitting = seated(site, Book(engine))
+    engine.dispose()
     files = {officer.role: path.with_name(f"{path.name}.{officer.role}.sig") for officer in sitting}
     signatures = {role: file.read_text(encoding="utf-8") for role, file in files.items() if file.is_file()}
     try:
