@@ -14,6 +14,7 @@ from reticent.errors import ConfigurationError, EvidenceBroken, NotPermitted, Us
 from reticent.guard.words import Instrument, LawAnswer, PartyKind, Standing
 from reticent.law import packs
 from reticent.model import RecordClass
+from reticent.policy.orders import Paper
 
 
 @pytest.fixture(scope="module")
@@ -151,3 +152,21 @@ def test_the_command_line_shows_confirms_and_compares(desk: Desk, monkeypatch: p
     assert done["standing"] == "confirmed"
     assert run("law", "diff").code == 0
     assert run("law", "show", "US-XX").code == 2
+
+
+def test_an_emergency_opens_identity_at_most_and_surveillance_opens_no_loan(desk: Desk) -> None:
+    def parts(state: str, kind: str, name: str) -> object:
+        desk.jurisdiction = state
+        desk.write_site()
+        now = desk.clock.now()
+        limit = law.limits(desk.opened, Paper(kind, "lawEnforcement", "a", now, now), [name])[name]
+        return None if limit is None else set(limit.fields)
+
+    assert parts("US-IL", "exigent_request", "circulation") == {"identity"}
+    assert parts("US-OH", "exigent_request", "circulation") == {"identity"}
+    assert parts("US-CA", "exigent_request", "circulation") == set()
+    assert parts("US-WI", "informal_request", "surveillance") == {"surveillance"}
+    assert parts("US-WI", "informal_request", "circulation") == set()
+    assert parts("US-WI", "court_order", "circulation") is None
+    assert parts("US-WI", "no such paper", "circulation") == set()
+    assert parts("US-WI", "court_order", "no such class") == set()

@@ -21,6 +21,7 @@ from tests.servers import Server
 from reticent.acts.release import SEALED, Released, preview, release
 from reticent.errors import ConfigurationError, EvidenceBroken, NotPermitted
 from reticent.guard import package
+from reticent.law.packs import SHIPPED
 from reticent.policy.permits import Scope
 
 COURT = "court"
@@ -299,3 +300,54 @@ def test_a_warrant_in_execution_needs_the_custodian_alone_and_still_the_exact_sc
     assert {tie["patron"] for tie in made.found.ties} == {card}
     with pytest.raises(NotPermitted):
         release(opened, gate, sqlite_office.book, task)
+
+
+def under_law(sample: kit.Sample, keys: Path, folder: Path, fields: str) -> Office:
+    """An office in Illinois, whose own copy of the pack lets a court order open these parts only."""
+    office = Office(sample.sqlite(folder), keys)
+    site = folder / "reticent.toml"
+    site.write_text(site.read_text().replace("[library]\n", '[library]\njurisdiction = "US-IL"\n'))
+    text = (
+        (SHIPPED / "US-IL.toml").read_text().replace('["court_order"]\n', f'["court_order"]\nfields = ["{fields}"]\n')
+    )
+    (folder / "law").mkdir()
+    (folder / "law" / "US-IL.toml").write_text(text)
+    return office
+
+
+def test_where_the_law_opens_identity_only_no_material_leaves(sample: kit.Sample, keys: Path, tmp_path: Path) -> None:
+    office = under_law(sample, keys, tmp_path, "identity")
+    number, card = office.card()
+    made = released(office, whole(card))
+    [row] = rows(made.files["ties.csv"])
+    assert (row["record"], row["patron"], row["item"], row["used_at"], row["ended"]) == ("borrowers", card, "", "", "")
+    details = {detail.partition(":")[0] for detail in row["details"].split("; ")}
+    assert "surname" in details
+    assert details <= {"number", "card", "userid", "email", "firstname", "surname"}
+    everything = b"".join(body for name, body in made.files.items() if not name.endswith(".pdf")).decode()
+    with office.lab.engine.connect() as connection:
+        for barcode, issued in connection.exec_driver_sql(
+            "SELECT i.barcode, o.issuedate FROM old_issues o JOIN items i ON i.itemnumber = o.itemnumber"
+            f" WHERE o.borrowernumber = {number}"
+        ):
+            assert str(barcode) not in everything
+            assert str(issued)[:16] not in everything
+    about = " ".join(made.files["about.txt"].decode().split())
+    assert "75 ILCS 70/1: of" in about
+    assert "circulation" in about
+    assert "whether or not there is any" in about
+    office.lab.close()
+
+
+@pytest.mark.parametrize("fields", ["surveillance", "overdue_count_and_kind"])
+def test_where_the_law_opens_what_is_not_there_the_answer_is_nil_and_tells_no_count(
+    sample: kit.Sample, keys: Path, tmp_path: Path, fields: str
+) -> None:
+    office = under_law(sample, keys, tmp_path, fields)
+    made = released(office, whole(office.card()[1]))
+    assert made.nil
+    text = made.files["nil-return.txt"].decode()
+    assert "Withheld by law" in text
+    assert "75 ILCS 70/1" in text
+    assert "record(s)" not in text
+    office.lab.close()

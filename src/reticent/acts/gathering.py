@@ -6,7 +6,7 @@ The accounts that read names are entered for the occasion, held in memory, and g
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from reticent.acts.log_system import KINDS as LOGS
@@ -70,9 +70,9 @@ def gather(opened: Opened, gate: Gate, permits: Asked, accounts: Accounts) -> Ga
                 outside += 1
         return len(ties) - before
 
-    searched, away, series = _everywhere(opened, gate, permits, accounts, take)
+    everywhere = _everywhere(opened, gate, permits, accounts, take)
     withheld = {"a store answered with more than the scope": outside} if outside else {}
-    return Gathered(ties, searched, away, withheld, series)
+    return replace(everywhere, ties=ties, withheld=withheld)
 
 
 def count(opened: Opened, gate: Gate, permits: Asked, accounts: Accounts) -> tuple[dict[str, int], Gathered]:
@@ -84,19 +84,17 @@ def count(opened: Opened, gate: Gate, permits: Asked, accounts: Accounts) -> tup
         counts.update({f"{name}/{series}": rows for series, rows in found.items()})
         return sum(found.values())
 
-    searched, away, series = _everywhere(opened, gate, permits, accounts, take)
-    return counts, Gathered((), searched, away, series=series)
+    return counts, _everywhere(opened, gate, permits, accounts, take)
 
 
 Take = Callable[[str, Door, Permit], int]
 
 
-def _everywhere(
-    opened: Opened, gate: Gate, permits: Asked, accounts: Accounts, take: Take
-) -> tuple[list[Searched], list[NotLookedAt], dict[str, SeriesFacts]]:
+def _everywhere(opened: Opened, gate: Gate, permits: Asked, accounts: Accounts, take: Take) -> Gathered:
     searched: list[Searched] = []
     away = [*_declared(opened)]
     series: dict[str, SeriesFacts] = {}
+    identity: dict[str, tuple[str, ...]] = {}
     for name in searchable(opened):
         if name not in permits:
             away.append(NotLookedAt(name, "all of it", "no identifier for it was given"))
@@ -110,10 +108,11 @@ def _everywhere(
             continue
         away += there.elsewhere
         series |= {f"{name}/{facts.id}": facts for facts in there.series}
+        identity |= {f"{name}/{one}": there.who for one in there.roster}
         searched.append(_searched(name, there.door, permits[name][0], take))
         away += there.door.left_out
         there.door.close()
-    return searched, away, series
+    return Gathered((), searched, away, series=series, identity=identity)
 
 
 def _searched(name: str, door: Door, permit: Permit, take: Take) -> Searched:
@@ -125,11 +124,16 @@ def _searched(name: str, door: Door, permit: Permit, take: Take) -> Searched:
 
 @dataclass(frozen=True)
 class _There:
-    """One system opened: its door, its series, and what of it nobody searches."""
+    """One system opened: its door, its series, and what of it nobody searches.
+
+    ``roster``: the series whose records are the roster itself; ``who``: its fields that tell who somebody is.
+    """
 
     door: Door
     series: Sequence[SeriesFacts]
     elsewhere: Sequence[NotLookedAt]
+    roster: Sequence[str] = ()
+    who: tuple[str, ...] = ()
 
 
 def _open(opened: Opened, gate: Gate, name: str, accounts: Accounts) -> _There:
@@ -138,8 +142,8 @@ def _open(opened: Opened, gate: Gate, name: str, accounts: Accounts) -> _There:
     away += [NotLookedAt(name, "replicas", "they are copies of what was searched")] if system.replicas else []
     if system.kind in LOGS:
         logs = LogSystem(name, site)
-        door = LogDiscloser(name, logs.store, logs.series(), gate.open)
-        return _There(door, logs.series(), [*away, *logs.not_looked_at()])
+        reader = LogDiscloser(name, logs.store, logs.series(), gate.open)
+        return _There(reader, logs.series(), [*away, *logs.not_looked_at()])
     loaded = map_of(site, name)
     if name not in accounts:
         raise UsageError(f"No account that may read names was entered for {name}.")
@@ -147,7 +151,11 @@ def _open(opened: Opened, gate: Gate, name: str, accounts: Accounts) -> _There:
     engine.dispose()
     away += [NotLookedAt(name, place.place, place.why) for place in loaded.elsewhere]
     series = [one.facts() for one in loaded.series]
-    return _There(SqlDiscloser(accounts[name], database, gate.open), series, away)
+    door = SqlDiscloser(accounts[name], database, gate.open)
+    if loaded.roster is None:
+        return _There(door, series, away)
+    own = [one.id for one in loaded.series if one.table == loaded.roster.table]
+    return _There(door, series, away, own, loaded.roster.identifiers)
 
 
 def _declared(opened: Opened) -> Iterator[NotLookedAt]:

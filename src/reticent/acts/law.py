@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date
 from pathlib import Path
@@ -18,11 +18,13 @@ from reticent.acts.files import write_text
 from reticent.acts.gate import officers
 from reticent.acts.opening import Opened
 from reticent.errors import ConfigurationError, NotPermitted, ReticentError, UsageError
+from reticent.guard.limits import Limit
 from reticent.guard.words import Instrument, LawAnswer, PartyKind, RecordClass, Standing
 from reticent.keyring import officers as signatures
 from reticent.law import packs
 from reticent.law.packs import Clock, Confirmation, Pack, Party
 from reticent.law.strictest import Answer, Demand, Ground, Outcome, strictest
+from reticent.policy.orders import Paper
 from reticent.tomlfile import nearest
 
 NO_PACK = "library policy; no pack of law is set for this place"
@@ -154,6 +156,29 @@ def answer(
     ]
     emergency = any(Instrument.EXIGENT_REQUEST in rule.instruments for rule in found.pack.rule)
     return _strictest_of(answers, found, emergency=emergency)
+
+
+def limits(opened: Opened, paper: Paper, classes: Iterable[str]) -> dict[str, Limit | None]:
+    """Return what the law lets out of each record class on this paper; None where it sets no limit.
+
+    A draft nobody confirmed may limit: it can deny. What it forbids, and a word that is none, opens nothing; an
+    emergency opens identity at most, whatever the pack says (R45).
+    """
+    found: dict[str, Limit | None] = {}
+    for name in classes:
+        try:
+            kind = Instrument(paper.kind)
+            says = answer(opened, PartyKind(paper.recipient_kind), kind, (RecordClass(name),))
+        except ValueError:
+            found[name] = Limit(frozenset(), "library policy")
+            continue
+        if says.answer is LawAnswer.MUST_NOT:
+            found[name] = Limit(frozenset(), says.cite)
+        elif kind is Instrument.EXIGENT_REQUEST:
+            found[name] = Limit(frozenset(says.fields or ("identity",)) & {"identity"}, f"{says.cite}; policy R45")
+        else:
+            found[name] = Limit(frozenset(says.fields), says.cite) if says.fields else None
+    return found
 
 
 def _own(opened: Opened, kind: Instrument) -> Ground | None:

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from reticent.acts.gathering import Accounts, asked, count, gather, searchable
+from reticent.acts.law import limits
 from reticent.acts.opening import Opened
 from reticent.errors import SystemRefused
 from reticent.guard import handover, letters, package
 from reticent.guard.handover import Gathered, Tie
+from reticent.guard.limits import limited
 from reticent.keyring import sealing
 from reticent.ledger.entries import hour
 from reticent.policy.gate import Asker, Gate, Outgoing, Row
@@ -65,6 +67,7 @@ class Released:
             "complete": self.found.complete,
             "records": len(self.found.ties),
             "withheld": dict(self.found.withheld),
+            "withheld_by_law": list(self.found.limits),
             "searched": [vars(one) for one in self.found.searched],
             "not_searched": [vars(one) for one in self.found.not_searched],
             "package": self.digest,
@@ -93,6 +96,7 @@ def release(
     decision = gate.prepare(task.order, task.asker, task.approvals, searchable(opened), act).require()
     found = gather(opened, gate, asked(opened, decision.permits, task.order.scope), task.accounts)
     found = _decided(found, gate.outgoing(task.order, task.approvals, act))
+    found = limited(found, limits(opened, task.order.paper, task.order.scope.classes))
     facts = facts_of(opened, gate, task)
     sheet = handover.worksheet(found, facts)
     if not found.ties:

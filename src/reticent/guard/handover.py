@@ -43,6 +43,10 @@ class Gathered:
     """Why a row inside a permit did not leave -> how many."""
     series: Mapping[str, SeriesFacts] = field(default_factory=dict)
     """system/series -> what the map says of it."""
+    identity: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """system/series whose records are the roster itself -> the details that tell who somebody is."""
+    limits: tuple[str, ...] = ()
+    """What the law withholds, by class and citation."""
 
     @property
     def complete(self) -> bool:
@@ -74,7 +78,9 @@ def as_csv(ties: Iterable[Tie]) -> bytes:
 def as_listing(ties: Sequence[Tie]) -> tuple[str, ...]:
     """Return ties as lines for reading, one a tie."""
     return tuple(
-        f"{number}. {row[5]} UTC, {row[2].replace('_', ' ')}, patron {row[3]}"
+        f"{number}. "
+        + (f"{row[5]} UTC, " if row[5] else "")
+        + f"{row[2].replace('_', ' ')}, patron {row[3]}"
         + (f", item {row[4]}" if row[4] else "")
         + (f", until {row[6]} UTC" if row[6] else "")
         + (", still open" if row[7] == "yes" else "")
@@ -102,11 +108,13 @@ def where_searched(found: Gathered) -> str:
 
 
 def withheld(found: Gathered) -> str:
-    """Return what was found and not handed over, by reason."""
+    """Return what was not handed over: what the law withholds whether or not it is there, then what was found."""
+    law = "".join(["Withheld by law:\n", *(f"  - {one}\n" for one in found.limits)]) if found.limits else ""
     if not found.withheld:
-        return "Nothing that was found inside the scope was withheld.\n"
+        else_ = "else " if law else ""
+        return f"{law}Nothing {else_}that was found inside the scope was withheld.\n"
     lines = [f"  - {count} record(s): {why}" for why, count in sorted(found.withheld.items())]
-    return "\n".join(["Found and withheld:", *lines]) + "\n"
+    return law + "\n".join(["Found and withheld:", *lines]) + "\n"
 
 
 def nil_return(found: Gathered, paper: str) -> str:

@@ -1,0 +1,61 @@
+"""A part of a record that no word of the law names does not leave."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from reticent.guard.handover import Gathered, Tie
+from reticent.guard.limits import Limit, limited
+
+WHEN = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def tie(record_class: str, series: str) -> Tie:
+    tells = {"surname": "Roe", "title": "A book", "newly_added": "?"}
+    return {
+        "system": "ils", "series": series, "record_class": record_class, "patron": "2001", "item": "3001",
+        "used_at": WHEN, "ended": WHEN, "open": True, "tells": tells,
+    }  # fmt: skip
+
+
+FOUND = Gathered(
+    [tie("circulation", "issues"), tie("registration", "borrowers"), tie("registration", "lists"),
+     tie("surveillance", "cameras")],
+    [], [], identity={"ils/borrowers": ("surname", "card")},
+)  # fmt: skip
+CLASSES = ("circulation", "registration", "surveillance")
+
+
+def test_without_a_limit_everything_passes_as_it_is() -> None:
+    assert limited(FOUND, dict.fromkeys(CLASSES)) == FOUND
+
+
+@pytest.mark.parametrize(
+    ("fields", "series"),
+    [
+        ({"identity"}, ["borrowers"]),
+        ({"surveillance"}, ["cameras"]),
+        ({"identity", "surveillance"}, ["borrowers", "cameras"]),
+        ({"overdue_count_and_kind"}, []),
+        ({"something new"}, []),
+        (set(), []),
+    ],
+)
+def test_a_limit_lets_out_what_it_names_and_an_unknown_word_nothing(fields: set[str], series: list[str]) -> None:
+    limit = Limit(frozenset(fields), "Stat. 1")
+    left = limited(FOUND, dict.fromkeys(CLASSES, limit))
+    assert [one["series"] for one in left.ties] == series
+    [said] = left.limits
+    assert said.startswith("Stat. 1: of circulation, registration, surveillance this opens")
+
+
+def test_of_identity_only_the_rosters_own_words_leave() -> None:
+    [left] = limited(FOUND, {"registration": Limit(frozenset({"identity"}), "Stat. 1")}).ties
+    assert left["tells"] == {"surname": "Roe"}
+    assert (left["item"], left["used_at"], left["ended"]) == (None, None, None)
+
+
+def test_a_class_nobody_asked_the_law_about_does_not_leave() -> None:
+    assert limited(FOUND, {}).ties == []
