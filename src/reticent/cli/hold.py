@@ -18,9 +18,14 @@ app = typer.Typer(
 @app.command()
 def place(
     scope: Annotated[str, typer.Argument(help='A record class, a system, system/series, or "*".')],
-    until: Annotated[datetime, typer.Option("--until", formats=["%Y-%m-%d"], help="The day it ends.")],
+    until: Annotated[
+        datetime, typer.Option("--until", formats=["%Y-%m-%d"], help="The day it ends: at most the tenth working day.")
+    ],
 ) -> None:
-    """Pause the severing of whole series. In force once the running chunk is done."""
+    """Pause the severing of whole series, as one officer may alone. In force once the running chunk is done.
+
+    For longer, and to prolong it, two officers confirm a hold: `reticent inquiry`.
+    """
     from reticent.acts.holds import place as act
     from reticent.cli.output import say
 
