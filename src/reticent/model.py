@@ -205,7 +205,9 @@ class NotLookedAt:
 
 @dataclass(frozen=True)
 class Scanned:
-    """Where any of a whole roster was met: never whom. ``hits``: place -> values in which somebody stands.
+    """Where any of a whole roster was met: never whom. ``hits``: place -> about how many of the roster.
+
+    A count is blurred, so that it tells of no single person; a place where nobody was met has none.
 
     ``places`` were looked into; ``unread`` says of which tables why not.
     """

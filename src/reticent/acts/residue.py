@@ -63,7 +63,10 @@ def _tables(system: SqlSystem) -> tuple[str, ...]:
 
 def _findings(system: SqlSystem, scanned: Scanned) -> Iterator[Finding]:
     for place, met in scanned.hits.items():
-        advice = "A patron's identifier stands in this text: find what writes it there, and empty it in the system."
+        advice = (
+            "Patrons' identifiers stand in this text, of about so many persons (blurred, so that it tells of nobody): "
+            "find what writes them there, and empty it in the system."
+        )
         yield Finding("residue", system.name, place, met, advice)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from array import array
 from collections.abc import Iterable, Iterator, Mapping
 
 import ahocorasick_rs
@@ -28,27 +29,30 @@ class Needles:
     """
 
     def __init__(self, people: Iterable[Mapping[str, str]], roster: Roster) -> None:
-        words: set[str] = set()
-        persons = 0
+        whose: dict[str, int] = {}
+        self.persons = 0
         for person in people:
             found = set(_needles(person, roster))
-            persons += bool(found)
-            words |= found
-        if min(persons, len(words)) < LEAST:
+            for word in found:
+                whose.setdefault(word, self.persons)
+            self.persons += bool(found)
+        if min(self.persons, len(whose)) < LEAST:
             raise NotPermitted(
                 f"Fewer than {LEAST} persons of the roster can be looked for.",
                 do="So few cannot be looked for together without looking for each.",
             )
-        self._search = ahocorasick_rs.AhoCorasick(sorted(words))
+        words = sorted(whose)
+        self._whose = array("L", (whose[word] for word in words))
+        self._search = ahocorasick_rs.AhoCorasick(words)
 
-    def met(self, value: object) -> bool:
-        """Whether anybody stands in a value of a database: text, or bytes read as UTF-8."""
+    def met(self, value: object) -> set[int]:
+        """Return who stands in a value of a database (text, or bytes read as UTF-8), as numbers that tell nothing."""
         text = bytes(value).decode("utf-8", "replace") if isinstance(value, bytes | memoryview) else str(value)
         if len(text) < SHORTEST:
-            return False
+            return set()
         text = fold(text)
         found = self._search.find_matches_as_indexes(text, overlapping=True)
-        return any(alone(text, start, end) for _, start, end in found)
+        return {self._whose[which] for which, start, end in found if alone(text, start, end)}
 
 
 def _needles(person: Mapping[str, str], roster: Roster) -> Iterator[str]:

@@ -72,7 +72,7 @@ def met(found: Door, tables: list[str] | None = None) -> dict[str, int]:
 
 def test_a_planted_identifier_is_found_where_it_stands_and_nowhere_else(here: Door) -> None:
     before = met(here)
-    assert before["borrowers.cardnumber"] == here.discloser.persons()
+    assert abs(before["borrowers.cardnumber"] - here.discloser.persons()) < 40
     assert not any(place.startswith("everybody") for place in before), "views are not looked into"
     assert not before.keys() & {"koha_plugin_x.said", "koha_plugin_x.card_of"}
     [(number, card, email, first, last)] = here.ask(
@@ -86,7 +86,7 @@ def test_a_planted_identifier_is_found_where_it_stands_and_nowhere_else(here: Do
     )
     here.do(f"INSERT INTO koha_plugin_x (id, said, card_of) VALUES {rows}")
     after = met(here, ["koha_plugin_x"])
-    assert after == {"koha_plugin_x.said": 4}
+    assert after.keys() == {"koha_plugin_x.said"}
     assert str(number) not in str(after)
     assert card not in str(after)
 
@@ -125,6 +125,31 @@ def test_nobody_hands_a_scan_what_to_look_for(sqlite: Door) -> None:
     with pytest.raises(NotPermitted, match="has been used"):
         scanner.scan(used)
     scanner.close()
+
+
+def test_one_identifier_planted_however_often_is_lost_in_the_count(sqlite: Door) -> None:
+    """With and without the one in question the answers overlap, though it stands there a hundred times."""
+    *known, last = [card for (card,) in sqlite.ask("SELECT cardnumber FROM borrowers WHERE cardnumber > '0' LIMIT 31")]
+    sqlite.do("INSERT INTO koha_plugin_x (id, said) VALUES " + ", ".join(f"({n}, '{k}')" for n, k in enumerate(known)))
+    told = {False: set[int](), True: set[int]()}
+    for is_patron, one in ((False, "not a card of anybody"), (True, last)):
+        sqlite.do(
+            "DELETE FROM koha_plugin_x WHERE id > 99",
+            "INSERT INTO koha_plugin_x (id, said) VALUES " + ", ".join(f"({n}, 'x{n} {one}')" for n in range(100, 200)),
+        )
+        for _ in range(40):
+            told[is_patron].add(met(sqlite, ["koha_plugin_x"])["koha_plugin_x.said"])
+    assert len(told[True] & told[False]) >= 3
+    assert max(told[True]) < 31 + 40, "a person counts once, in however many values"
+
+
+def test_where_nobody_stands_there_is_no_count_and_where_one_stands_there_always_is(sqlite: Door) -> None:
+    [(card,)] = sqlite.ask("SELECT cardnumber FROM borrowers WHERE cardnumber > '0' LIMIT 1")
+    sqlite.do(f"INSERT INTO koha_plugin_x (id, said, card_of) VALUES (1, 'nobody', '{card}')")
+    for _ in range(20):
+        found = met(sqlite, ["koha_plugin_x"])
+        assert found.keys() == {"koha_plugin_x.card_of"}
+        assert found["koha_plugin_x.card_of"] > 0
 
 
 def test_a_roster_of_one_person_and_blanks_is_refused(sqlite: Door) -> None:
@@ -179,7 +204,7 @@ NEEDLES = Needles(PEOPLE, KOHA.roster)  # type: ignore[arg-type]
     ],
 )
 def test_whole_words_in_any_case(text: object, found: bool) -> None:
-    assert NEEDLES.met(text) is found
+    assert bool(NEEDLES.met(text)) is found
 
 
 @given(
@@ -201,7 +226,7 @@ def test_a_text_without_an_identifier_says_no(text: str) -> None:
 def test_short_round_and_plain_words_are_not_looked_for() -> None:
     odd = [{"card": "abcd", "userid": "rose", "number": "30000"}, {"card": "gardener", "userid": "12345"}]
     needles = Needles([*PEOPLE, *odd], KOHA.roster)  # type: ignore[arg-type]
-    assert [needles.met(text) for text in ("abcd", "rose", "30000", "gardener", "12345")] == [False] * 3 + [True] * 2
+    assert [bool(needles.met(text)) for text in ("abcd", "rose", "30000", "gardener", "12345")] == [False] * 3 + [True] * 2
 
 
 def test_the_set_shows_nothing() -> None:
