@@ -435,6 +435,25 @@ def test_without_officers_age_keys_nothing_can_be_recorded(tmp_path: Path, signe
 # ---- holds ------------------------------------------------------------------------------------
 
 
+def test_no_copy_no_severing_whatever_digest_is_typed(desk: Desk) -> None:
+    """One officer with a digest of nothing would otherwise end a hold that two confirmed."""
+    name = to_counsel(desk)
+    desk.take(name, "confirm_hold", "custodian", "counsel", facts={"until": "2027-03-01"})
+    with pytest.raises(NotPermitted, match="No whole sealed copy with this digest"):
+        desk.take(name, "record_copy", "custodian", facts={"package": "a" * 64})
+    assert Holds(desk.opened).held("ils", "old_issues", "circulation")
+
+
+def test_a_hold_of_two_officers_waits_for_every_class_they_named(desk: Desk) -> None:
+    name = to_counsel(desk)
+    wider = SCOPE | {"classes": ["search"]}
+    desk.take(name, "confirm_hold", "custodian", "counsel", facts={"until": "2027-03-01"}, sheet={"scope": wider})
+    holds = Holds(desk.opened)
+    assert holds.held("ils", "search_history", "search")
+    assert holds.held("ils", "old_issues", "circulation"), "what the paper named goes on waiting"
+    assert holds.held("ils", "messages", "notice") is None
+
+
 def test_the_hold_of_a_case_waits_lapses_and_ends_with_it(desk: Desk) -> None:
     opened = desk.opened
     holds = Holds(opened)

@@ -74,6 +74,19 @@ def test_the_copy_holds_every_tie_and_any_two_officers_open_it(office: Office) -
     assert (made.folder / INSTRUCTION).read_text().count(".key.age ") == 3
 
 
+def test_a_copy_stands_for_its_own_scope_with_its_own_digest_and_while_it_is_there(office: Office) -> None:
+    _, card = office.card()
+    made = copied(office, card)
+    opened, _ = office.open()
+    covers = json.loads((made.folder / preserving.ABOUT).read_text())["covers"]
+    assert preserving.stands(opened, made.digest, covers)
+    assert not preserving.stands(opened, made.digest, "b" * 64)
+    assert not preserving.stands(opened, "a" * 64, covers)
+    assert not preserving.stands(opened, made.digest, ""), "a copy that is not whole covers nothing"
+    (made.folder / "content.age").write_bytes(b"")
+    assert not preserving.stands(opened, made.digest, covers)
+
+
 def test_the_live_ties_are_then_severed_like_everyones(office: Office) -> None:
     number, card = office.card()
     theirs = "SELECT COUNT(*) FROM old_issues WHERE borrowernumber = :n"
@@ -187,7 +200,8 @@ def test_the_copy_tells_nothing_of_whom_how_much_or_which_case(office: Office) -
     before = len(office.book.entries)
     made = copied(office, card)
     about = json.loads((made.folder / preserving.ABOUT).read_text())
-    assert set(about) == {"made", "until", "keys"}
+    assert set(about) == {"made", "until", "keys", "covers"}
+    assert re.fullmatch("[0-9a-f]{64}", about["covers"]), "a digest with the case's own nonce"
     said = json.dumps([*office.book.entries[before:], made.document()], default=str)
     for path in (office.lab.folder / "state").rglob("*"):
         if path.is_file():

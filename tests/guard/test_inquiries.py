@@ -249,6 +249,27 @@ def _step(step: Step, by: frozenset[tuple[Role, str]] = walk.C, /, **facts: obje
     return Taken(step, DAY, by, "Stat. 1", facts)
 
 
+def test_a_new_paper_never_frees_what_the_old_one_holds_and_a_copy_covers_its_own_scope_only(
+    visits: list[Visit],
+) -> None:
+    case = next(visit.case for visit in visits if visit.case.state is State.COUNSEL_REVIEW and visit.case.at == DAY)
+    paper = next(
+        taken for visit in visits for taken, _ in visit.taken
+        if taken.step is Step.REGISTER_INSTRUMENT and taken.at == DAY and visit.case.state is State.COUNSEL_REVIEW
+    )  # fmt: skip
+    held = replace(case.hold, kind=HoldKind.CONFIRMED, until=DAY + timedelta(days=90), scope="b" * 64, copied=False)
+    again = replace(paper, facts={**paper.facts, "classes": ["search"]})
+    waiting = advance(replace(case, classes=frozenset({"circulation"}), hold=held), again)
+    assert waiting.hold == held
+    assert waiting.classes == {"circulation", "search"}
+    copied = advance(replace(case, classes=frozenset({"circulation"}), hold=replace(held, copied=True)), again)
+    assert copied.hold.kind is HoldKind.PROVISIONAL
+    assert copied.hold.waits(DAY)
+    assert copied.classes == {"search"}
+    same = replace(held, copied=True, scope=again.word("scope"))
+    assert advance(replace(case, hold=same), again).hold == same
+
+
 def test_keeping_records_in_place_is_counsels_choice(visits: list[Visit]) -> None:
     case = next(visit.case for visit in visits if visit.case.state is State.COUNSEL_REVIEW and visit.case.at == DAY)
     facts = {"until": walk.days(15), "scope": walk.A, "mode": "keep_in_place"}

@@ -18,6 +18,7 @@ from reticent.acts import law, papers
 from reticent.acts.casebook import APPROVING, Casebook, Entry, Inquiry, unknown
 from reticent.acts.gate import in_force, officers
 from reticent.acts.opening import Opened
+from reticent.acts.preserving import stands
 from reticent.acts.release import Task
 from reticent.errors import ConfigurationError, NotPermitted, ReticentError, UsageError
 from reticent.guard import reporting, sheets
@@ -177,6 +178,12 @@ def _take(opened: Opened, book: Casebook, inquiry: Inquiry, step: Step, offer: O
     text = _statement(opened, inquiry, draft, offer)
     by = _signers(opened, step, text, offer.signed)
     _refuse_early(inquiry.case, replace(draft, by=by or _imagined(step, facts)))
+    if step is Step.RECORD_COPY and not stands(opened, str(facts["package"]), inquiry.case.hold.scope):
+        raise NotPermitted(
+            "No whole sealed copy with this digest covers what two officers confirmed; the hold goes on waiting.",
+            where=f"inquiry {inquiry.id}",
+            do=f"Make it: reticent hold copy {inquiry.id} --identity KEY; it prints its digest.",
+        )
     if not by:
         return Outcome(inquiry, step, text, _write(opened, inquiry, text), says)
     files = {fact: papers.take_in(opened, path) for fact, path in offer.files.items()}

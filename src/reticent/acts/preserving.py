@@ -91,7 +91,9 @@ def copy(opened: Opened, gate: Gate, inquiries: Journal, task: Task, until: date
     files = records(found, facts)
     files["custody.txt"] = handover.custody(files, facts).encode()
     seal = sealing.seal(packed(opened, "hold", files), officers)
-    folder = _store(opened, seal, until, officers)
+    # What was not copied to its end covers nothing: the register does not take it for the copy.
+    covers = task.order.digests(gate.digest)["scope"] if found.complete else ""
+    folder = _store(opened, seal, until, officers, covers)
     try:
         _read_back(opened, folder, seal, found)
     except ReticentError:
@@ -114,6 +116,17 @@ def copies(opened: Opened) -> list[Kept]:
     return sorted(found, key=lambda one: (one.made, one.name))
 
 
+def stands(opened: Opened, digest: str, scope: str) -> bool:
+    """Whether a whole sealed copy of this scope stands on the disk, with this digest; both SHA-256 (hex).
+
+    The scope's digest is made with the case's own nonce: without the case it tells nothing.
+    """
+    return any(
+        _about(path)["covers"] == scope and hashlib.sha256((path.parent / CONTENT).read_bytes()).hexdigest() == digest
+        for path in _home(opened).glob(f"*/{ABOUT}")
+    )
+
+
 def reseal(opened: Opened, inquiries: Journal, gate: Gate, name: str, identity: str) -> str:
     """Seal a copy anew to the sitting officers; ``identity`` is the key two officers unwrapped. Return its digest.
 
@@ -123,9 +136,9 @@ def reseal(opened: Opened, inquiries: Journal, gate: Gate, name: str, identity: 
     officers = holders(opened)
     content = sealing.unseal((folder / CONTENT).read_bytes(), identity)
     package.read(content, opened.ledger_key().verifier)
-    until = date.fromisoformat(_about(folder / ABOUT)["until"])
+    about = _about(folder / ABOUT)
     seal = sealing.seal(content, officers)
-    made = _store(opened, seal, until, officers)
+    made = _store(opened, seal, date.fromisoformat(about["until"]), officers, about["covers"])
     if sealing.unseal((made / CONTENT).read_bytes(), seal.identity) != content:
         _destroy(made)
         raise EvidenceBroken("The new seal does not read back; the old one still stands.", do="Seal it again.")
@@ -178,12 +191,17 @@ def holders(opened: Opened, *, checked: bool = True) -> list[Holder]:
     return found
 
 
-def _store(opened: Opened, seal: Seal, until: date, officers: Sequence[Holder]) -> Path:
+def _store(opened: Opened, seal: Seal, until: date, officers: Sequence[Holder], covers: str) -> Path:
     """Write a seal into a new folder of the state: whole, or not there. Raises SystemRefused."""
     home = _home(opened)
     name = secrets.token_hex(8)
     draft = home / f".{name}"
-    about = {"made": opened.clock.now().date().isoformat(), "until": until.isoformat(), "keys": _fingerprints(officers)}
+    about = {
+        "made": opened.clock.now().date().isoformat(),
+        "until": until.isoformat(),
+        "keys": _fingerprints(officers),
+        "covers": covers,
+    }
     try:
         draft.mkdir(mode=0o700, parents=True)
         _write(draft, {**seal.files, ABOUT: json.dumps(about, indent=1).encode()})
@@ -256,7 +274,7 @@ def _folder(opened: Opened, name: str) -> Path:
 def _about(path: Path) -> dict[str, str]:
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
-        return {name: str(said[name]) for name in ("made", "until", "keys")}
+        return {name: str(said[name]) for name in ("made", "until", "keys", "covers")}
     except (OSError, ValueError, KeyError, TypeError):
         raise EvidenceBroken(
             "A sealed copy's own label is damaged.", where=str(path), do="Its content and wraps may still be sound."

@@ -31,6 +31,11 @@ def signatures(values: Sequence[str] | None) -> dict[str, bytes]:
     return {role: read_bytes(Path(file)) for role, file in pairs(values, "--signature").items()}
 
 
+def signing(statement: Path) -> str:
+    """Return what an officer types to sign a statement: into a file of the officer's own, which two cannot share."""
+    return f"ssh-keygen -Y sign -n reticent -f KEY < {statement} > ROLE.sig"
+
+
 def entered(names: Sequence[str], what: str) -> dict[str, str]:
     """Ask for one secret a name, hidden; or read NAME=VALUE lines from a pipe. An empty answer leaves one out.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -73,7 +73,8 @@ def copy_(
     site = opened()
     accounts = entering.entered(entering.needs_account(site), "Account (a database URL that may read names)")
     handled = open_inquiry(site, name, entering.text_of(identity), "hold", accounts)
-    until = handled.inquiry.case.hold.until or site.clock.now()
+    # The hold ends at the midnight after its last day; the copy is kept until that day, not one more.
+    until = (handled.inquiry.case.hold.until or site.clock.now()) - timedelta(seconds=1)
     made = act(site, handled.gate, handled.journal, handled.task, until.date(), ends or [])
 
     def show() -> None:
@@ -142,7 +143,7 @@ def lift(
     text = f"{name} is destroyed. Disks may remember; without a wrap nobody can read it."
     if statement is not None:
         text = (
-            f"Its day has not come. Two officers sign: ssh-keygen -Y sign -n reticent -f KEY {statement}\n"
-            f"Then: reticent hold lift {name} --signature ROLE={statement}.sig"
+            f"Its day has not come. Two officers sign: {entering.signing(statement)}\n"
+            f"Then: reticent hold lift {name} --signature ROLE=ROLE.sig, for both"
         )
     finish({"copy": name, "lifted": statement is None, "statement": str(statement or "")}, lambda: say(text), 0)

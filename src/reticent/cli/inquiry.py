@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from reticent.acts.casebook import Inquiry
     from reticent.acts.inquiry import Offer, Outcome
 
+_OURS = {"law", "standing", "policy", "scope", "hold_hours", "findings_required", "emergency_clause"}
+"""Facts that law, policy, site and sheet answer themselves: nobody types them."""
+
 app = typer.Typer(help="Inquiries: record, advance, list, show, report.", no_args_is_help=True)
 
 _FACT = Annotated[list[str] | None, typer.Option("--fact", metavar="NAME=VALUE", help="A fact of the step.")]
@@ -320,21 +323,26 @@ def _document(done: Outcome) -> dict[str, Any]:
 
 
 def _show_outcome(done: Outcome) -> None:
+    from reticent.cli.entering import signing
     from reticent.cli.output import say
 
-    if not done.taken:
+    if done.statement is not None:
         say(done.text.decode("ascii"))
         say("Nothing is taken yet. Each officer signs this text and the command is given again with the signatures:")
-        say(f"  ssh-keygen -Y sign -n reticent -f KEY {done.statement}")
-        say(f"  ... --signature ROLE={done.statement}.sig   (or sign here and now: --key ROLE=KEY)")
+        say(f"  {signing(done.statement)}")
+        say("  ... --signature ROLE=ROLE.sig   (or sign here and now: --key ROLE=KEY)")
+        say("Who was only handed it gives the same command first: the same step and facts make the same text.")
         return
     case = done.inquiry.case
     say(f"Inquiry {done.inquiry.id}: {done.step} is taken; it stands at {case.state}.", "bold")
+    if broad := done.inquiry.entries[-1].taken.some("breadth"):
+        say(f"The scope is over-broad: {', '.join(sorted(broad))}. Counsel has it narrowed, or answers for it:")
+        say("  examine ... --fact accept_breadth=true")
     if (says := done.says) is not None:
         say(f"The law's answer: {says.answer} ({says.cite}; the pack is {says.standing}).")
         for title, lines in (
             ("The court must find", says.findings),
-            ("Only on condition", says.conditions),
+            ("Unless counsel finds" if says.answer == "MUST_NOT" else "Only on condition", says.conditions),
             ("Ground to challenge", says.challenge),
         ):
             for line in lines:
@@ -365,4 +373,7 @@ def _show_case(inquiry: Inquiry) -> None:
         say(f"  {taken['at'][:16]} {taken['step']} by {' and '.join(taken['by'])} ({ground})")
     say("\nOpen from here", "bold")
     for one in _open(inquiry):
-        say(f"  {one['step']}: {one['what']}; by {' or '.join(one['who'])}; facts: {', '.join(one['facts']) or 'none'}")
+        facts = ", ".join(name for name in one["facts"] if name not in _OURS) or "none"
+        also = f"; also: {', '.join(may)}" if (may := [name for name in one["may"] if name not in _OURS]) else ""
+        say(f"  {one['step']}: {one['what']}; by {' or '.join(one['who'])}; facts: {facts}{also}")
+    say("Facts of a paper come from its sheet (--sheet), digests of files from --attach.")

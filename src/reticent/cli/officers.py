@@ -25,8 +25,8 @@ def change(
     def show() -> None:
         say(f"Changed: {', '.join(done.roles)}.")
         if not done.done:
-            say(f"To be signed by two who sit now: ssh-keygen -Y sign -n reticent -f KEY {done.statement}")
-            say(f"Then: reticent policy officers --signature ROLE={done.statement}.sig")
+            say(f"To be signed by two who sit now: {entering.signing(done.statement)}")
+            say("Then: reticent policy officers --signature ROLE=ROLE.sig, for both")
             return
         say("In force. What the former officer signed is to be signed again: reticent policy sign, law confirm.")
         say("Seal every copy anew, so that the former officer's key helps nobody: reticent hold copies, hold reseal.")

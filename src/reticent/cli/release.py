@@ -41,9 +41,11 @@ def preview(name: INQUIRY, identity: IDENTITY, signature: SIGNED = None) -> None
     def show() -> None:
         for series, rows in counts.items():
             say(f"{rows:8}  {series}")
-        say("Nothing counted." if not counts else "")
+        if not counts:
+            say("Nothing counted.")
         for one in found.searched:
-            say(f"{one.system} was not counted to its end: {one.stopped}" if one.stopped else "")
+            if one.stopped:
+                say(f"{one.system} was not counted to its end: {one.stopped}")
         say("Not counted: " + "; ".join(f"{one.system}: {one.place}" for one in found.not_searched))
 
     finish(document, show, 0 if found.complete else 3)
@@ -91,7 +93,9 @@ def gather(
         if made.nil:
             say(f"Then:  ... return-nil --fact places_not_searched={away} --attach letter={out}/nil-return.txt")
         else:
-            say(f"Then:  ... prepare --fact package={made.digest} --fact places_not_searched={away}, and ... release")
+            say(f"Then:  ... prepare --fact package={made.digest} --fact places_not_searched={away}")
+            say(f"and:   ... release --fact package={made.digest} --fact witness=witnessed")
+            say("       (without a witness: --fact witness=paper, signed by two officers)")
 
     finish(made.document(), show, made.exit_code)
 

@@ -47,7 +47,10 @@ FINDINGS: Need = (
     lambda case, _: case.findings_open == 0,
     "A finding the statute asks for is neither shown nor answered for by counsel.",
 )
-PARTICULAR: Need = (lambda case, _: not case.broad, "The scope is over-broad, and counsel has not accepted it.")
+PARTICULAR: Need = (
+    lambda case, _: not case.broad,
+    "The scope is over-broad, and counsel has not accepted it (examine, accept_breadth=true).",
+)
 CONFIRMED: Need = (
     lambda case, _: case.basis != "statute" or case.standing is Standing.CONFIRMED,
     "A statute may permit only through a pack that counsel confirmed and that has not expired.",

@@ -58,7 +58,7 @@ def register(case: Case, taken: Taken) -> Case:
         kind=kind,
         instrument=True,
         exception=False,
-        classes=taken.some("classes"),
+        classes=_of_paper(case, taken),
         document=taken.word("document"),
         issued=taken.date("issued"),
         served=taken.date("served"),
@@ -78,12 +78,26 @@ def register(case: Case, taken: Taken) -> Case:
 
 
 def provisional(case: Case, taken: Taken) -> Hold:
-    """A paper in hand places a hold at once, unless a firmer one is in force."""
+    """A paper in hand places a hold at once, unless a firmer one is in force; a copy of another scope is none."""
     firm = case.hold.kind in (HoldKind.ALONE, HoldKind.CONFIRMED, HoldKind.PROVISIONAL)
-    if firm and case.hold.in_force(taken.at):
+    copied_another = case.hold.copied and case.hold.scope != taken.word("scope")
+    if firm and case.hold.in_force(taken.at) and not copied_another:
         return case.hold
     hours = taken.number("hold_hours") if "hold_hours" in taken.facts else PROVISIONAL_HOURS
     return Hold(HoldKind.PROVISIONAL, taken.at + timedelta(hours=hours))
+
+
+def _of_paper(case: Case, taken: Taken) -> frozenset[str]:
+    """Return the classes of a new paper, with those of a hold that it does not replace."""
+    kept = provisional(case, taken) == case.hold
+    return _held_too(case, taken, taken.some("classes")) if kept else taken.some("classes")
+
+
+def _held_too(case: Case, taken: Taken, classes: frozenset[str]) -> frozenset[str]:
+    """Return classes with those a hold of the case still waits for; none means all."""
+    if not case.hold.waits(taken.at):
+        return classes
+    return classes | case.classes if classes and case.classes else frozenset()
 
 
 def unapproved(case: Case) -> Case:
@@ -212,7 +226,7 @@ def begin_warrant(case: Case, taken: Taken) -> Case:
         after, valid_until=taken.date("valid_until"), scope=taken.word("scope"), issued=taken.date("issued")
     )
     attested = frozenset({"court_order", *(name for name in FOUR if taken.flag(name))})
-    after = replace(after, attested=attested, classes=taken.some("classes"), document=taken.word("document"))
+    after = replace(after, attested=attested, classes=_of_paper(case, taken), document=taken.word("document"))
     if taken.flag("gag"):
         after = replace(after, sealed=True, notice=Notice.DEFERRED, gag_until=taken.date("gag_until"))
     return departs(after, Departure.COUNSEL_UNREACHABLE, when=taken.word("counsel_called") == "unreachable")
@@ -267,7 +281,8 @@ def confirm_hold(case: Case, taken: Taken) -> Case:
     """Make a hold firm."""
     until = taken.date("until") or taken.day
     mode = taken.word("mode") or "sealed_copy"
-    return replace(case, hold=Hold(HoldKind.CONFIRMED, end(until), mode, scope=taken.word("scope")))
+    classes = _held_too(case, taken, taken.some("classes")) if "classes" in taken.facts else case.classes
+    return replace(case, classes=classes, hold=Hold(HoldKind.CONFIRMED, end(until), mode, scope=taken.word("scope")))
 
 
 def end(day: date) -> datetime:

@@ -125,7 +125,11 @@ def _who(taken: Taken, rule: Rule) -> list[str]:
 
 def _facts(taken: Taken, rule: Rule) -> list[str]:
     allowed = {*rule.facts, *rule.may, *(("advice",) if rule.who in (COUNSEL, TWO) else ())}
-    found = [f"The fact {name} is missing ({FACTS[name][1]})." for name in rule.facts if name not in taken.facts]
+    found = [
+        f"The fact {name} is missing ({FACTS[name][1]}: {FACTS[name][0].words})."
+        for name in rule.facts
+        if name not in taken.facts
+    ]
     for name, value in taken.facts.items():
         if name not in allowed:
             found.append(f"The fact {name} has no place here." if name in FACTS else "A fact is unknown.")
@@ -737,7 +741,7 @@ RULES: Mapping[Step, Rule] = MappingProxyType(
             TWO,
             "R48",
             ("until", "scope"),
-            ("mode",),
+            ("mode", "classes"),
             (
                 (lambda _, taken: (taken.date("until") or date.min) > taken.day, "A hold ends in the future."),
                 (

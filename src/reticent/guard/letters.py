@@ -82,9 +82,11 @@ def compose(
     known = {"library": head.library, **values}
     needed = required(kind)
     if missing := sorted(needed - known.keys() - {"items"}):
-        raise UsageError(f"The letter lacks: {', '.join(missing)}.", where=f"letter {kind}", do="Give each of them.")
+        raise UsageError(
+            f"The letter lacks: {', '.join(missing)}.", where=f"letter {kind}", do="Give each: --value NAME=TEXT."
+        )
     if "items" in needed and not items:
-        raise UsageError("The letter lacks its list.", where=f"letter {kind}", do="Name at least one item.")
+        raise UsageError("The letter lacks its list.", where=f"letter {kind}", do="Name at least one: --item TEXT.")
     words = _words()[kind]
     filled = {name: _shown(name, value) for name, value in known.items()}
     listed = tuple(_shown("item", each) for each in items)

@@ -46,8 +46,11 @@ class NotesSheet(_Data):
     scope: ScopeSheet | None = None
 
     def facts(self) -> dict[str, object]:
-        """Return how broad the scope is, if there is one."""
-        return {} if self.scope is None else {"breadth": [str(one) for one in self.scope.breadth()]}
+        """Return how broad the scope is and which classes it names, if there is one."""
+        if self.scope is None:
+            return {}
+        classes = sorted({str(name) for name in self.scope.classes})
+        return {"breadth": [str(one) for one in self.scope.breadth()], "classes": classes}
 
 
 class Thing(_Data):

@@ -226,7 +226,9 @@ def test_a_text_without_an_identifier_says_no(text: str) -> None:
 def test_short_round_and_plain_words_are_not_looked_for() -> None:
     odd = [{"card": "abcd", "userid": "rose", "number": "30000"}, {"card": "gardener", "userid": "12345"}]
     needles = Needles([*PEOPLE, *odd], KOHA.roster)  # type: ignore[arg-type]
-    assert [bool(needles.met(text)) for text in ("abcd", "rose", "30000", "gardener", "12345")] == [False] * 3 + [True] * 2
+    assert [bool(needles.met(text)) for text in ("abcd", "rose", "30000", "gardener", "12345")] == [False] * 3 + [
+        True
+    ] * 2
 
 
 def test_the_set_shows_nothing() -> None:
