@@ -121,7 +121,7 @@ def stands(opened: Opened, digest: str, scope: str) -> bool:
 
     The scope's digest is made with the case's own nonce: without the case it tells nothing.
     """
-    return any(
+    return bool(scope) and any(
         _about(path)["covers"] == scope and hashlib.sha256((path.parent / CONTENT).read_bytes()).hexdigest() == digest
         for path in _home(opened).glob(f"*/{ABOUT}")
     )
@@ -274,8 +274,9 @@ def _folder(opened: Opened, name: str) -> Path:
 def _about(path: Path) -> dict[str, str]:
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
-        return {name: str(said[name]) for name in ("made", "until", "keys", "covers")}
-    except (OSError, ValueError, KeyError, TypeError):
+        # A copy made before labels said what they cover stands, opens and lifts; only the register does not take it.
+        return {name: str(said[name]) for name in ("made", "until", "keys")} | {"covers": str(said.get("covers", ""))}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise EvidenceBroken(
             "A sealed copy's own label is damaged.", where=str(path), do="Its content and wraps may still be sound."
         ) from None
