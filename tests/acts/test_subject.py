@@ -65,6 +65,23 @@ def test_everything_about_the_patron_and_about_nobody_else(office: Office) -> No
     assert made.exit_code == 0
 
 
+def test_items_are_named_by_barcode_and_where_there_is_none_as_the_systems_own_number(
+    sample: kit.Sample, tmp_path: Path
+) -> None:
+    lab = sample.sqlite(tmp_path)
+    (tmp_path / "officers").mkdir()
+    office = Office(lab, tmp_path / "officers")
+    number, card = office.card()
+    kept, gone = (lab.ask(f"SELECT {which}(itemnumber) FROM old_issues WHERE borrowernumber = :n", n=number) for which in ("MIN", "MAX"))  # fmt: skip
+    barcode = lab.ask("SELECT barcode FROM items WHERE itemnumber = :i", i=kept)
+    lab.do(f"DELETE FROM items WHERE itemnumber = {gone}")
+    items = {row["item"] for row in rows(exported(office, {"ils": card})) if row["record"] == "old_issues"}
+    assert barcode in items
+    assert f"system's own number {gone}" in items
+    assert not items & {str(kept), str(gone)}
+    lab.close()
+
+
 def test_the_pdf_says_what_the_text_says(office: Office) -> None:
     made = exported(office, {"ils": office.card()[1]})
     done = subprocess.run(

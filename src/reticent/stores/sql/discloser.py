@@ -26,6 +26,9 @@ from reticent.stores.sql.streams import stream
 from reticent.stores.sql.walks import Whose
 from reticent.systems.mapfile import Issued, Roster, Series
 
+_OWN_NUMBER = "system's own number "
+"""Before an item's internal number, which so is never taken for a barcode that is written alike."""
+
 OpenPermit = Callable[[object, Verb, str], Grant]
 Row = tuple[Any, ...]
 
@@ -85,7 +88,7 @@ class SqlDiscloser:
         """
         scope = self._open(permit, "ties", self.system).scope
         self.left_out = []
-        return self._ties(scope)
+        return self._with_items(self._ties(scope))
 
     def counts(self, permit: object) -> Mapping[str, int]:
         """Return series -> ties inside the permit's scope. Nobody's tie leaves; raises as ``ties`` does."""
@@ -168,6 +171,21 @@ class SqlDiscloser:
             self._leave_out(f"{what}s of the scope", f"{nobody} of {len(named)} identifiers name no {what} here")
         return {number: one for one in sorted(wanted) for number in named[_fold(one)]}
 
+    def _with_items(self, ties: Iterator[Mapping[str, object]]) -> Iterator[Mapping[str, object]]:
+        """Name items by what the library issued, where the catalogue knows it."""
+        found = list(ties)
+        wanted = {item for tie in found if (item := str(tie["item"])).startswith(_OWN_NUMBER)}
+        catalogue = self._database.loaded.catalogue
+        issued: dict[str, str] = {}
+        if wanted and catalogue is not None:
+            # The whole catalogue, so that the server's log tells nothing of what was used.
+            for number, *values in stream(self._engine, self.system, self._numbered(catalogue, catalogue.issued)):
+                own = f"{_OWN_NUMBER}{number}"
+                if own in wanted and (value := next((str(one) for one in values if one), "")):
+                    issued[own] = value
+        for tie in found:
+            yield {**tie, "item": issued.get(str(tie["item"]), tie["item"])}
+
     def _everybody(self) -> dict[str, str]:
         """Return number -> first issued identifier of every patron: whom an item of the scope may lead to."""
         rows = stream(self._engine, self.system, self._people(self._roster.issued))
@@ -191,7 +209,7 @@ class SqlDiscloser:
                 undated += 1
             elif match.since <= found.used_at < match.before:
                 rows += 1
-                item = match.items.get(found.item, found.item) if found.item else None
+                item = match.items.get(found.item, f"{_OWN_NUMBER}{found.item}") if found.item else None
                 yield {
                     "id": f"{self.system}/{series.id}/{rows}",
                     "system": self.system,
