@@ -279,6 +279,22 @@ def test_keeping_records_in_place_is_counsels_choice(visits: list[Visit]) -> Non
     assert replace(after.hold, copied=True).waits(DAY), "the live rows are the evidence, so they wait"
 
 
+def test_a_confirmed_hold_is_shortened_or_loosened_by_counsel_only(visits: list[Visit]) -> None:
+    case = next(visit.case for visit in visits if visit.case.state is State.COUNSEL_REVIEW and visit.case.at == DAY)
+    facts = {"until": walk.days(60), "scope": walk.A}
+    long = advance(case, Taken(Step.CONFIRM_HOLD, DAY, walk.C | walk.L, "Stat. 1", facts))
+    kept = advance(case, Taken(Step.CONFIRM_HOLD, DAY, walk.C | walk.L, "Stat. 1", facts | {"mode": "keep_in_place"}))
+    says = ["To shorten a confirmed hold, or to let go what counsel keeps in place, is counsel's."]
+    shorter = Taken(Step.CONFIRM_HOLD, DAY, walk.C | walk.ALT, "Stat. 1", facts | {"until": walk.days(2)})
+    same = replace(shorter, facts=facts)
+    assert missing(long, shorter) == says
+    assert missing(kept, same) == says
+    assert not missing(long, same)
+    assert not missing(long, replace(shorter, facts=facts | {"until": walk.days(90)}))
+    assert not missing(long, replace(shorter, by=walk.C | walk.L))
+    assert not missing(kept, replace(same, by=walk.C | walk.L))
+
+
 @pytest.mark.parametrize("kind", ["fisa_order", "national_security_letter"])
 def test_security_paper_is_sealed_from_triage_on(kind: str) -> None:
     case = advance(Case(), _step(Step.RECORD, walk.F, channel="visit", party="nationalSecurityAgency", level="federal"))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 from reticent.guard.case import Case, Taken
-from reticent.guard.words import COMPULSORY, Instrument, LawAnswer, Notice, Role, Standing
+from reticent.guard.words import COMPULSORY, HoldKind, Instrument, LawAnswer, Notice, Role, Standing
 
 Need = tuple[Callable[[Case, Taken], bool], str]
 """A condition, and what to say when it does not hold."""
@@ -46,6 +47,19 @@ NOTICE: Need = (lambda case, _: case.notice is not Notice.REQUIRED, "The patron'
 FINDINGS: Need = (
     lambda case, _: case.findings_open == 0,
     "A finding the statute asks for is neither shown nor answered for by counsel.",
+)
+NOT_LOOSENED: Need = (
+    lambda case, taken: (
+        case.hold.kind is not HoldKind.CONFIRMED
+        or not case.hold.in_force(taken.at)
+        or "advice" in taken.facts
+        or Role.COUNSEL in {role for role, _ in taken.by}
+        or (
+            (taken.date("until") or taken.day) >= (case.hold.until or taken.at).date() - timedelta(days=1)
+            and case.hold.mode in ("sealed_copy", taken.word("mode"))
+        )
+    ),
+    "To shorten a confirmed hold, or to let go what counsel keeps in place, is counsel's.",
 )
 PARTICULAR: Need = (
     lambda case, _: not case.broad,

@@ -744,6 +744,7 @@ RULES: Mapping[Step, Rule] = MappingProxyType(
             ("mode", "classes"),
             (
                 (lambda _, taken: (taken.date("until") or date.min) > taken.day, "A hold ends in the future."),
+                need.NOT_LOOSENED,
                 (
                     lambda _, taken: taken.word("mode") in ("", "sealed_copy") or _L in {role for role, _ in taken.by},
                     "Keeping records in place, or holding what comes, is counsel's choice.",
