@@ -22,8 +22,11 @@ from reticent.ports import Clock, HoldBook, Severer, Walk
 Done = TypeVar("Done")
 
 SMALLEST, FIRST, LARGEST = 1, 500, 10_000
-AIM_SECONDS = 0.2
-"""How long a transaction should take: a check-in that meets it waits this long, and 0.3 s is too long."""
+AIM_SECONDS = 0.14
+"""How long a transaction should take: a check-in that meets it waits this long, and 0.3 s is too long.
+
+On a busy machine one of two chunks alike may take twice as long as the other (bench/koha_sever.py).
+"""
 RETRIES = 8
 LOOK_AROUND_SECONDS = 5.0
 WIRES_SECONDS = 30.0
