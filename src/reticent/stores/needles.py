@@ -79,7 +79,8 @@ def fold(text: str) -> str:
     """Return text without case, with one space for every gap and for the comma of "Surname, First name"."""
     # Half a surrogate pair, which no database keeps but JSON may bring, is no text to the searcher.
     plain = text if text.isascii() else unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode())
-    return _GAPS.sub(" ", plain.casefold())
+    # The one mark that loses its case by becoming a letter would glue itself to the word before it.
+    return _GAPS.sub(" ", plain.replace("\u0345", "").casefold())
 
 
 def alone(text: str, start: int, end: int) -> bool:

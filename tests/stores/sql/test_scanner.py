@@ -201,6 +201,7 @@ NEEDLES = Needles(PEOPLE, KOHA.roster)  # type: ignore[arg-type]
         (b"\xff\xfe card 23529000007 \x00", True),
         (7, False),
         ("23529000007 \ud800", True),
+        ("23529000007\u0345", True),
     ],
 )
 def test_whole_words_in_any_case(text: object, found: bool) -> None:
