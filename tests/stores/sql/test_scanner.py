@@ -75,8 +75,8 @@ def test_a_planted_identifier_is_found_where_it_stands_and_nowhere_else(here: Do
     assert abs(before["borrowers.cardnumber"] - here.discloser.persons()) < 40
     assert not any(place.startswith("everybody") for place in before), "views are not looked into"
     assert not before.keys() & {"koha_plugin_x.said", "koha_plugin_x.card_of"}
-    [(number, card, email, first, last)] = here.ask(
-        "SELECT borrowernumber, cardnumber, email, firstname, surname FROM borrowers WHERE email IS NOT NULL "
+    [(card, email, first, last)] = here.ask(
+        "SELECT cardnumber, email, firstname, surname FROM borrowers WHERE email IS NOT NULL "
         "AND LENGTH(surname) > 3 AND LENGTH(firstname) > 3 AND borrowernumber <> 1 ORDER BY borrowernumber LIMIT 1"
     )
     texts = [f"card {card}.", email.upper(), f"mail={email.replace('@', '%40')}&x=1", f"{last}, {first}", "nobody"]
@@ -87,7 +87,6 @@ def test_a_planted_identifier_is_found_where_it_stands_and_nowhere_else(here: Do
     here.do(f"INSERT INTO koha_plugin_x (id, said, card_of) VALUES {rows}")
     after = met(here, ["koha_plugin_x"])
     assert after.keys() == {"koha_plugin_x.said"}
-    assert str(number) not in str(after)
     assert card not in str(after)
 
 
