@@ -51,12 +51,12 @@ def postgresql() -> Iterator[servers.Server]:
 @pytest.fixture(scope="session")
 def dask_cluster() -> Iterator[str]:
     """The address of one real Dask scheduler with two worker processes."""
-    distributed = pytest.importorskip("distributed")
     import dask
+    import distributed
 
     dask.config.set({"distributed.admin.system-monitor.gil.enabled": False})
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+    with distributed.LocalCluster(  # type: ignore[no-untyped-call]
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0", silence_logs=50
     ) as running:
         yield running.scheduler_address
 

@@ -240,7 +240,15 @@ def run(folder: Path, *arguments: str, before: str = "") -> subprocess.Completed
 def test_an_interrupted_demo_says_so_and_can_be_started_again(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-m", "reticent.cli.main", "demo", "d", "--patrons", "3000"]
-    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Whoever runs the tests in the background may have Ctrl-C ignored, and a child would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as running:
         deadline = time.monotonic() + 60
         while not (tmp_path / "d" / "koha.sqlite").exists() and time.monotonic() < deadline:
             time.sleep(0.02)

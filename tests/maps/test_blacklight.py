@@ -103,7 +103,8 @@ def test_times_are_read_as_utc_where_the_account_says_so(
         with engine.begin() as connection:
             tables.create(connection, CASES[server.kind].tables)
             now = "CAST(now() AT TIME ZONE 'UTC' AS timestamp)" if server.kind == "postgresql" else "UTC_TIMESTAMP()"
-            connection.exec_driver_sql(f"INSERT INTO searches (id, created_at, updated_at) VALUES (1, {now}, {now})")
+            ago = now + (" - INTERVAL '1 hour'" if server.kind == "postgresql" else " - INTERVAL 1 HOUR")
+            connection.exec_driver_sql(f"INSERT INTO searches (id, created_at, updated_at) VALUES (1, {ago}, {ago})")
         engine.dispose()
         server.execute(local.format(name=sa.make_url(url).database))
         found = []
