@@ -42,5 +42,5 @@ def test_a_patron_in_a_free_text_is_found_and_not_named(
         stage.administer("GRANT SELECT ON forms TO PUBLIC")
     found = stage.run("check", code=1)
     residue = {each["place"]: each["count"] for each in found["findings"] if each["kind"] == "residue"}
-    assert residue.get(place) == 1, (residue, found["not_looked_at"])
+    assert residue.get(place, 0) >= 1, (residue, found["not_looked_at"])  # blurred, never to nothing
     assert SOMEBODY not in json.dumps(found)
