@@ -143,7 +143,7 @@ INSERT INTO money.materialized_billable_xact_summary (id, usr, xact_start, xact_
 INSERT INTO action_trigger.event_output (id, create_time, is_error, data)
   SELECT n, now(), false, 'Dear reader, your items' FROM generate_series(1, {loans} / 5) n;
 INSERT INTO action_trigger.event (id, target, event_def, add_time, run_time, state, template_output, context_user)
-  SELECT n, n * 5, 1, now(), now(), 'complete', n, 1 + mod(n * 5 * 7919, {patrons}) FROM generate_series(1, {loans} / 5) n;
+  SELECT n, n * 5, 1, now(), now(), 'complete', n, 1 + mod(n::bigint * 5 * 7919, {patrons}) FROM generate_series(1, {loans} / 5) n;
 INSERT INTO action.usr_circ_history (id, usr, xact_start, target_copy, due_date, source_circ)
   SELECT id, usr, xact_start, target_copy, due_date, id FROM action.circulation WHERE mod(id, 10) = 3;
 INSERT INTO money.billing (id, xact, billing_ts, voided, amount, billing_type, btype, create_date)
