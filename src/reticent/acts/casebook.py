@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import json
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -20,7 +20,7 @@ from reticent.acts.opening import Opened
 from reticent.errors import EvidenceBroken, NotPermitted, UsageError
 from reticent.guard.case import Case, Hold, Taken
 from reticent.guard.inquiries import advance
-from reticent.guard.words import Role, Step
+from reticent.guard.words import HoldKind, Role, State, Step
 from reticent.keyring.casefile import CaseKey, CaseKeys
 from reticent.keyring.officers import statement
 from reticent.policy.orders import Act, Approval, Order, Paper
@@ -33,6 +33,12 @@ APPROVING: Mapping[Step, Act] = {
     Step.PRODUCE_UNDER_WARRANT: "warrant",
 }
 """Steps whose signatures the gate checks again: officers sign the order's own digests there."""
+_STANDS: Mapping[Act, Callable[[Case], bool]] = {
+    "release": lambda case: bool(case.approved),
+    "hold": lambda case: case.hold.kind is HoldKind.CONFIRMED,
+    "warrant": lambda case: case.state is State.WARRANT_EXECUTION,
+}
+"""Act of the gate -> whether what was signed for it still stands in a case."""
 JOURNAL = "journal"
 """The place of the gate's entries about inquiries; a case of no contact."""
 _FOREVER = datetime(2200, 1, 1, tzinfo=UTC)
@@ -64,6 +70,15 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Signed:
+    """What officers signed for an act of the gate: their signatures, the case and its head as they then stood."""
+
+    case: Case
+    after: str
+    approvals: tuple[Approval, ...]
+
+
+@dataclass(frozen=True)
 class Inquiry:
     """A case with its steps. ``nonce`` is random and kept with it, so that no digest can be guessed."""
 
@@ -73,14 +88,20 @@ class Inquiry:
     entries: tuple[Entry, ...]
     head: str
     """SHA-256 (hex) of the last sealed row: what the next step is signed upon."""
+    signed: Mapping[Act, Signed] = field(default_factory=dict)
+    """What stands signed: a step that undoes it takes it out, so that coming back does not bring it back."""
 
     def order(self, act: Act = "release", scope: Scope | None = None) -> Order:
         """Return the case as the gate reads it for an act; without ``scope``, with an empty one.
 
-        A hold rests on nothing counsel has still to find, so its paper says nothing of it: what is found later does
-        not take a confirmed hold its force.
+        A hold is about the case as it was confirmed: what is registered or found later does not take it its force.
         """
-        case = self.case
+        given = self.signed.get(act)
+        if given is None:
+            return self._order(act, scope, self.case, self.head)
+        return self._order(act, scope, given.case if act == "hold" else self.case, given.after)
+
+    def _order(self, act: Act, scope: Scope | None, case: Case, after: str) -> Order:
         found = frozenset[str]() if act == "hold" else case.attested
         until = _FOREVER
         if case.valid_until is not None and act != "hold":
@@ -98,15 +119,15 @@ class Inquiry:
             not_before=None if act == "hold" else case.not_before,
             document=case.document,
         )
-        return Order(self.id, self.nonce, paper, scope or Scope(), str(case.law), case.sealed)
+        return Order(self.id, self.nonce, paper, scope or Scope(), str(self.case.law), self.case.sealed, after=after)
 
     def scope_digest(self, scope: Scope) -> str:
         """Return the digest officers sign for a scope of this case."""
         return self.order(scope=scope).digests("0" * 64)["scope"]
 
     def statement(self, act: Act, bundle: str, scope: str) -> bytes:
-        """Return what officers sign for an act of the gate; ``scope`` is the scope's digest."""
-        return statement(act, {**self.order(act).digests(bundle), "scope": scope})
+        """Return what officers sign for an act of the gate, on the case as it stands; ``scope`` is its digest."""
+        return statement(act, {**self._order(act, None, self.case, self.head).digests(bundle), "scope": scope})
 
     def step_statement(self, taken: Taken, sheet: str) -> bytes:
         """Return what an officer signs for any other step: the case, the step with its facts, what went before."""
@@ -114,12 +135,10 @@ class Inquiry:
         digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
         return statement("inquiry_step", {**_case(self), "step": digest, "after": self.head})
 
-    def approvals(self, act: Act) -> list[Approval]:
-        """Return the signatures given for an act of the gate, of the last time it was signed."""
-        for entry in reversed(self.entries):
-            if APPROVING.get(entry.taken.step) == act:
-                return [Approval(role, armour) for role, armour in entry.signatures.items()]
-        return []
+    def approvals(self, act: Act) -> Sequence[Approval]:
+        """Return the signatures that stand for an act of the gate."""
+        given = self.signed.get(act)
+        return given.approvals if given else ()
 
 
 def _case(inquiry: Inquiry) -> dict[str, str]:
@@ -140,7 +159,11 @@ class Casebook:
     def after(self, inquiry: Inquiry, entry: Entry) -> Inquiry:
         """Return the inquiry after one more step, by the rules; nothing is written."""
         case = advance(inquiry.case, entry.taken)
-        return replace(inquiry, case=case, entries=(*inquiry.entries, entry))
+        signed = {act: one for act, one in inquiry.signed.items() if _STANDS[act](case)}
+        if (act := APPROVING.get(entry.taken.step)) is not None:
+            given = tuple(Approval(role, armour) for role, armour in sorted(entry.signatures.items()))
+            signed[act] = Signed(inquiry.case, inquiry.head, given)
+        return replace(inquiry, case=case, entries=(*inquiry.entries, entry), signed=signed)
 
     def add(self, inquiry: Inquiry, entry: Entry, about: Sequence[str] = ()) -> Inquiry:
         """Take one more step and write it; durable before return. Raises NotPermitted, SystemRefused.

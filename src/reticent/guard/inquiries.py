@@ -505,7 +505,7 @@ RULES: Mapping[Step, Rule] = MappingProxyType(
         ),
         Step.APPROVE: Rule(
             "Approve the release",
-            _from(State.COUNSEL_REVIEW, State.NOTICE_CLOCK, *_REVIEWS),
+            _from(State.COUNSEL_REVIEW, State.NOTICE_CLOCK, State.APPROVED, State.SEARCHED, *_REVIEWS),
             State.APPROVED,
             TWO,
             "R25 to R29, R34",

@@ -1,8 +1,8 @@
-"""What officers approve: the case, its paper, its scope, each by digest, under one bundle.
+"""What officers approve: the case, its steps so far, its paper, its scope, each by digest, under one bundle.
 
 An approval is an officer's signature over those digests. A row in a table that says "approved"
-is nothing: the gate looks at signatures only, so changing the paper or the scope afterwards
-leaves them without effect.
+is nothing: the gate looks at signatures only, so changing the paper or the scope afterwards,
+or coming back to them by other steps, leaves them without effect.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ class Paper:
 class Order:
     """One case with its paper and scope. ``law`` is the strictest-of answer, None when never asked.
 
-    ``nonce`` (random, kept with the case) keeps the digests from being guessed.
+    ``nonce`` (random, kept with the case) keeps the digests from being guessed; ``after`` is the head of the
+    case's steps on which officers signed: on another head the same paper and scope need new signatures.
     """
 
     case: str
@@ -62,10 +63,12 @@ class Order:
     law: str | None = None
     sealed: bool = False
     triaged: bool = True
+    after: str = "0" * 64
 
     def digests(self, bundle: str) -> dict[str, str]:
-        """Return what officers sign: SHA-256 (hex) of case, instrument and scope, and the bundle's."""
+        """Return what officers sign: SHA-256 (hex) of case, steps so far, instrument and scope, and the bundle's."""
         return {
+            "after": self.after,
             "case": self._digest({"case": self.case}),
             "instrument": self._digest(self.paper.plain()),
             "scope": self._digest(self.scope.plain()),
