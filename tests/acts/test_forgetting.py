@@ -15,7 +15,6 @@ from tests.servers import Server
 
 from reticent.acts import forgetting
 from reticent.acts.forgetting import Forgotten, forget
-from reticent.acts.holds import place
 from reticent.acts.opening import map_of
 from reticent.acts.systems import SqlSystem
 from reticent.errors import NotPermitted, UsageError
@@ -132,7 +131,7 @@ def test_without_a_verified_identity_nothing_is_severed(office: Office) -> None:
 def test_what_a_hold_waits_for_waits(office: Office) -> None:
     number, card = office.card()
     before = office.lab.ask(THEIRS.format("old_issues"), n=number)
-    place(office.open()[0], "circulation", datetime.now(UTC) + timedelta(hours=72))
+    office.open()[0].holds.place("circulation", datetime.now(UTC) + timedelta(hours=72))
     made = forgotten(office, card)
     assert "legal hold" in made.left["ils/old_issues"]
     assert office.lab.ask(THEIRS.format("old_issues"), n=number) == before

@@ -115,8 +115,7 @@ def test_a_second_run_changes_nothing(lab: kit.Lab) -> None:
 
 
 def test_a_hold_on_a_record_class_pauses_its_log(lab: kit.Lab) -> None:
-    until = f"{datetime.now() + timedelta(days=5):%Y-%m-%d}"
-    assert lab.run("hold", "place", "access", "--until", until).code == 0
+    open_site(lab.folder / "reticent.toml").holds.place("access", datetime.now(UTC) + timedelta(days=5))
     done = sever(lab)
     assert done.code == 4
     assert due(lab) == {"proxy": 7, "selfcheck": 0}
@@ -199,7 +198,7 @@ def test_pseudonyms_are_ties_until_the_next_day_destroys_their_key(lab: kit.Lab)
 
 def test_a_hold_keeps_the_key_of_what_it_covers(lab: kit.Lab) -> None:
     run(later(pseudonymous(lab), 0))
-    assert lab.run("hold", "place", "access", "--until", f"{datetime.now() + timedelta(days=5):%Y-%m-%d}").code == 0
+    open_site(lab.folder / "reticent.toml").holds.place("access", datetime.now(UTC) + timedelta(days=5))
     result = run(later(lab, 1.1))
     assert "is not destroyed" in " ".join(result.notes)
     assert kinds(lab) == ["key_created"]

@@ -101,7 +101,7 @@ def test_the_live_ties_are_then_severed_like_everyones(office: Office) -> None:
 
 def test_the_copy_ends_the_pauses_that_waited_for_it(office: Office) -> None:
     opened, _ = office.open()
-    number = place(opened, "circulation", datetime.now(UTC) + timedelta(hours=72))
+    number = opened.holds.place("circulation", datetime.now(UTC) + timedelta(hours=72))
     office.lab.plan()
     waiting = office.lab.sever()
     assert waiting.code == 4
@@ -116,7 +116,7 @@ def test_a_copy_that_missed_a_system_lets_the_pause_go_on(sample: kit.Sample, ke
     more = '[systems.away]\nkind = "koha"\n[systems.away.accounts]\nfind = "mysql+pymysql://x:y@127.0.0.1:9/koha"\n'
     office = Office(lab, keys, more=more)
     opened, _ = office.open()
-    number = place(opened, "circulation", datetime.now(UTC) + timedelta(hours=72))
+    number = opened.holds.place("circulation", datetime.now(UTC) + timedelta(hours=72))
     made = copied(office, office.card()[1], number)
     assert made.exit_code == 3
     assert made.released == ()
@@ -154,11 +154,11 @@ def test_a_hold_ends_in_the_future_even_when_the_clock_was_set_back(sample: kit.
     with pytest.raises(UsageError, match="future"):
         copied(office, office.card()[1], until=clock.now().date())
     opened, _ = office.open()
-    place(opened, "circulation", clock.now() + timedelta(hours=72))
+    opened.holds.place("circulation", clock.now() + timedelta(hours=72))
     clock.wait(hours=-100)
     assert opened.holds.held("ils", "old_issues", "circulation"), "a clock set back ends no hold"
     with pytest.raises(ConfigurationError, match="clock went back"):
-        place(office.open()[0], "notice", clock.now() + timedelta(hours=1))
+        place(office.open()[0], "notice", clock.now() + timedelta(hours=1), {})
     lab.close()
 
 
@@ -175,7 +175,7 @@ def test_what_does_not_read_back_is_no_copy(office: Office, monkeypatch: pytest.
 
     monkeypatch.setattr(preserving, "_write", dishonest)
     opened, _ = office.open()
-    number = place(opened, "circulation", datetime.now(UTC) + timedelta(hours=72))
+    number = opened.holds.place("circulation", datetime.now(UTC) + timedelta(hours=72))
     with pytest.raises(EvidenceBroken):
         copied(office, office.card()[1], number)
     assert not preserving.copies(opened)
@@ -188,7 +188,7 @@ def test_a_full_disk_leaves_no_half_copy_and_the_pause_goes_on(office: Office, m
 
     monkeypatch.setattr(preserving, "_write", full)
     opened, _ = office.open()
-    number = place(opened, "circulation", datetime.now(UTC) + timedelta(hours=72))
+    number = opened.holds.place("circulation", datetime.now(UTC) + timedelta(hours=72))
     with pytest.raises(SystemRefused):
         copied(office, office.card()[1], number)
     assert list((office.lab.folder / "state" / "sealed").iterdir()) == []
@@ -371,7 +371,7 @@ def test_the_key_of_a_year_waits_for_a_hold(sample: kit.Sample, keys: Path, tmp_
     active = ActiveBorrowers(opened, "ils")
     years = opened.flags.periods("ils")
     assert years
-    number = place(opened, "circulation", clock.now() + timedelta(hours=72))
+    number = opened.holds.place("circulation", clock.now() + timedelta(hours=72))
     system = SqlSystem("ils", map_of(opened.site, "ils"), opened.site)
     active.close_past_years(system)
     assert {period for _, period in active.keys.live()} == set(years), "spoliation: the key is under a hold"

@@ -17,6 +17,7 @@ from pathlib import Path
 from reticent.acts import law, papers
 from reticent.acts.casebook import APPROVING, Casebook, Entry, Inquiry, unknown
 from reticent.acts.gate import in_force, officers
+from reticent.acts.holds import require_first
 from reticent.acts.opening import Opened
 from reticent.acts.preserving import stands
 from reticent.acts.release import Task
@@ -178,6 +179,8 @@ def _take(opened: Opened, book: Casebook, inquiry: Inquiry, step: Step, offer: O
     text = _statement(opened, inquiry, draft, offer)
     by = _signers(opened, step, text, offer.signed)
     _refuse_early(inquiry.case, replace(draft, by=by or _imagined(step, facts)))
+    if step is Step.PLACE_HOLD or facts.get("place"):
+        require_first(opened, sorted(inquiry.case.classes) or ["*"])
     if step is Step.RECORD_COPY and not stands(opened, str(facts["package"]), inquiry.case.hold.scope):
         raise NotPermitted(
             "No whole sealed copy with this digest covers what two officers confirmed; the hold goes on waiting.",

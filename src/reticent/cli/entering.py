@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,6 +35,21 @@ def signatures(values: Sequence[str] | None) -> dict[str, bytes]:
 def signing(statement: Path) -> str:
     """Return what an officer types to sign a statement: into a file of the officer's own, which two cannot share."""
     return f"ssh-keygen -Y sign -n reticent -f KEY < {statement} > ROLE.sig"
+
+
+def sign(keys: Sequence[str], text: bytes) -> dict[str, bytes]:
+    """Sign with the stock ssh-keygen; it asks for passphrase or touch itself."""
+    signed = {}
+    for role, file in pairs(keys, "--key").items():
+        command = ["ssh-keygen", "-q", "-Y", "sign", "-n", "reticent", "-f", file]
+        try:
+            done = subprocess.run(command, input=text, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+        except OSError:
+            raise UsageError("ssh-keygen is not installed.", do="Install OpenSSH's client.") from None
+        if done.returncode:
+            raise UsageError("The key did not sign.", where=file, do="Check the file, or sign with --signature.")
+        signed[role] = done.stdout
+    return signed
 
 
 def entered(names: Sequence[str], what: str) -> dict[str, str]:

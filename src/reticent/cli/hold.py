@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from reticent.cli.main import finish, opened
 
+if TYPE_CHECKING:
+    from reticent.acts.holds import Done
+
 app = typer.Typer(
     help="Legal holds: place, list, release; sealed copies: copy, copies, reseal, lift.", no_args_is_help=True
 )
+
+
+_SIGNED = Annotated[list[str] | None, typer.Option("--signature", metavar="ROLE=FILE", help="An officer's signature.")]
+_KEY = Annotated[
+    list[str] | None, typer.Option("--key", metavar="ROLE=FILE", help="Sign here and now with an officer's SSH key.")
+]
 
 
 @app.command()
@@ -21,16 +31,40 @@ def place(
     until: Annotated[
         datetime, typer.Option("--until", formats=["%Y-%m-%d"], help="The day it ends: at most the tenth working day.")
     ],
+    signature: _SIGNED = None,
+    key: _KEY = None,
 ) -> None:
-    """Pause the severing of whole series, as one officer may alone. In force once the running chunk is done.
+    """Pause the severing of whole series: custodian or alternate signs alone. In force once the running chunk is done.
 
     For longer, and to prolong it, two officers confirm a hold: `reticent inquiry`.
     """
     from reticent.acts.holds import place as act
+
+    site = opened()
+    said = f"is placed on {scope} until {until:%Y-%m-%d}"
+    _signed(lambda given: act(site, scope, until, given), signature, key, "hold", said)
+
+
+def _signed(
+    act: Callable[[Mapping[str, bytes]], Done], signature: list[str] | None, key: list[str] | None, name: str, said: str
+) -> None:
+    """Do what an officer signs; without a signature, say where the text to be signed is."""
+    from reticent.cli import entering
     from reticent.cli.output import say
 
-    number = act(opened(), scope, until)
-    finish({"hold": number}, lambda: say(f"Hold {number} is placed on {scope} until {until:%Y-%m-%d}."), 0)
+    done = act(entering.signatures(signature))
+    if key and done.statement is not None:
+        done = act(entering.sign(key, done.statement.read_bytes()))
+
+    def show() -> None:
+        if done.statement is None:
+            say(f"Hold {done.number} {said}.")
+            return
+        say(f"Nothing is done yet. An officer signs: {entering.signing(done.statement)}")
+        say("Then the same command with --signature ROLE=ROLE.sig (or sign here and now: --key ROLE=KEY).")
+
+    statement = str(done.statement) if done.statement else None
+    finish({name: done.number or None, "statement": statement}, show, 0)
 
 
 @app.command("list")
@@ -43,13 +77,14 @@ def show() -> None:
 
 
 @app.command()
-def release(number: Annotated[int, typer.Argument(help="The hold's number.")]) -> None:
-    """Release a hold: severing goes on with the next run."""
+def release(
+    number: Annotated[int, typer.Argument(help="The hold's number.")], signature: _SIGNED = None, key: _KEY = None
+) -> None:
+    """Release a hold, signed by an officer: severing goes on with the next run."""
     from reticent.acts.holds import release as act
-    from reticent.cli.output import say
 
-    act(opened(), number)
-    finish({"released": number}, lambda: say(f"Hold {number} is released."), 0)
+    site = opened()
+    _signed(lambda given: act(site, number, given), signature, key, "released", "is released")
 
 
 _IDENTITY = Annotated[Path, typer.Option("--identity", help="The age key file of the officer at the keyboard.")]
@@ -127,9 +162,7 @@ def reseal(
 @app.command()
 def lift(
     name: _COPY,
-    signature: Annotated[
-        list[str] | None, typer.Option("--signature", metavar="ROLE=FILE", help="An officer's signature.")
-    ] = None,
+    signature: _SIGNED = None,
 ) -> None:
     """Destroy a sealed copy whose hold has ended; before its day two officers sign for it."""
     from reticent.acts.handling import register_gate

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -80,7 +79,9 @@ def advance(
     if key and not done.taken:
         from dataclasses import replace
 
-        done = take(replace(offer, signed={**offer.signed, **_sign(key, done.text)}))
+        from reticent.cli.entering import sign
+
+        done = take(replace(offer, signed={**offer.signed, **sign(key, done.text)}))
     finish(_document(done), lambda: _show_outcome(done), 0)
 
 
@@ -218,21 +219,6 @@ def _offer(
 
     files = {name: Path(file) for name, file in _pairs(attach, "--attach").items()}
     return Offer(facts, files, sheet, signed or {}, age)
-
-
-def _sign(keys: list[str], text: bytes) -> dict[str, bytes]:
-    """Sign with the stock ssh-keygen; it asks for passphrase or touch itself."""
-    signed = {}
-    for role, file in _pairs(keys, "--key").items():
-        command = ["ssh-keygen", "-q", "-Y", "sign", "-n", "reticent", "-f", file]
-        try:
-            done = subprocess.run(command, input=text, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
-        except OSError:
-            raise UsageError("ssh-keygen is not installed.", do="Install OpenSSH's client.") from None
-        if done.returncode:
-            raise UsageError("The key did not sign.", where=file, do="Check the file, or sign with --signature.")
-        signed[role] = done.stdout
-    return signed
 
 
 def _text(path: Path | None) -> str:

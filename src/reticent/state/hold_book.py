@@ -24,6 +24,11 @@ class Hold:
     released: str | None
 
 
+def scopes_of(system: str, series: str, record_class: str) -> frozenset[str]:
+    """Return the words that cover a series."""
+    return frozenset({"*", record_class, system, f"{system}/{series}"})
+
+
 class StoredHolds:
     """Holds kept in the state database; the epoch grows with every placing and release."""
 
@@ -62,7 +67,7 @@ class StoredHolds:
     def held(self, system: str, series: str, record_class: str) -> str | None:
         """Return why this series must wait, or None."""
         now = self._clock.now().isoformat()
-        scopes = {"*", record_class, system, f"{system}/{series}"}
+        scopes = scopes_of(system, series, record_class)
         for hold in self.all():
             if hold.released is None and hold.until > now and hold.scope in scopes:
                 return f"legal hold {hold.id}, until {hold.until[:10]}"
