@@ -26,9 +26,10 @@ import regopy
 import sqlalchemy as sa
 from bench import translate
 from tests import servers
+from tests.policy import mutants
 
 from reticent.policy import bundle as bundles
-from reticent.policy import fuzz, mutants, prove
+from reticent.policy import fuzz, prove
 from reticent.policy.bundle import RULE_WORDS, Bundle, read_rules
 from reticent.policy.engine import Engine
 from reticent.policy.request import Attributes, Request

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 from tests.acts import kit
+from tests.sample import marked
 from tests.servers import Server
-
-from reticent.sample import marked
 
 PATRONS = 3
 NUMBERS = [marked.NUMBERS_FROM + n for n in range(1, PATRONS + 1)]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from tests.policy.helpers import shipped
+from tests.policy.mutants import MUTANTS
 
 from reticent.policy.compiler import Compiler
 from reticent.policy.fuzz import fuzz
-from reticent.policy.mutants import MUTANTS
 
 
 def test_random_decisions_without_a_disagreement() -> None:

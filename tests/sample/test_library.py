@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine
+from tests.sample import marked
 
 from reticent.errors import UsageError
-from reticent.sample import library, marked, names, schema
+from reticent.sample import library, names, schema
 from reticent.sample.book import Truth
 
 TODAY = date(2026, 11, 23)

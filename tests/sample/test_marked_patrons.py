@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
+from tests.sample import marked
 from tests.servers import Server
 
-from reticent.sample import marked, schema
+from reticent.sample import schema
 
 Fresh = Callable[[Server], str]
 

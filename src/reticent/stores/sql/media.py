@@ -100,5 +100,5 @@ def _sqlite(connection: sa.Connection, system: str) -> Iterator[Copy]:
     if (log := file.with_name(f"{file.name}-wal")).is_file() and log.stat().st_size:
         yield Copy(system, "wal", "write-ahead log beside the file", "changed pages", "the next checkpoint", _ITS_OWN)
     if free := int(connection.exec_driver_sql("PRAGMA freelist_count").scalar() or 0):
-        said = f"{free:,}; what other programs deleted may stand in them"
+        said = f"{free:,} pages; what other programs deleted may stand in them"
         yield Copy(system, "dead_rows", "free pages in the file", "old rows", "the next VACUUM", said)

@@ -1,10 +1,9 @@
 """Wrong compilers. Each has one mistake a compiler of Cedar could have; the fuzzer must tell every one.
 
-They ship with the fuzzer because a comparison that cannot fail proves nothing: when the generator
+They stand beside the fuzzer because a comparison that cannot fail proves nothing: when the generator
 loses its teeth, a mutant lives and the test names it.
 """
 
-# ruff: noqa: D102
 # Each class says what its overriding method gets wrong.
 
 from __future__ import annotations
