@@ -51,6 +51,12 @@ def test_find_plan_sever_and_check_print_the_promised_documents(sqlite_lab: kit.
     assert checked.json["promise_kept"] is False
 
 
+def test_json_may_be_asked_for_behind_the_command_too(sqlite_lab: kit.Lab) -> None:
+    behind, before = sqlite_lab.run("law", "show", "US-DC", "--json"), sqlite_lab.run("--json", "law", "show", "US-DC")
+    assert behind.json == before.json
+    assert sqlite_lab.run("law", "show", "--", "--json").code == 2
+
+
 def test_a_row_that_ties_two_is_severed_once_and_the_run_says_so(sqlite_lab: kit.Lab) -> None:
     """A log line ties a reader and a member of staff; deleted for the one, it is gone for the other."""
     lab = sqlite_lab

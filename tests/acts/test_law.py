@@ -143,7 +143,9 @@ def test_the_command_line_shows_confirms_and_compares(desk: Desk, monkeypatch: p
 
     shown = run("law", "show", "US-DC")
     assert shown.code == 0
-    assert "notice_within_working_days" in shown.out
+    assert "sent within 2 working days" in shown.said
+    assert "then 10 days before anything is given" in shown.said
+    assert "patrons under 16" in run("law", "show", "US-WI").said
     assert "not legal advice" in shown.said
     asked = run("--json", "law", "confirm").json
     path = Path(asked["statement"])

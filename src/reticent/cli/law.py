@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from reticent.cli.main import finish, opened
+
+if TYPE_CHECKING:
+    from reticent.law.packs import Clock, Rule
 
 app = typer.Typer(help="The law of the place: show it, confirm it, compare it.", no_args_is_help=True)
 _PLACE = Annotated[str, typer.Argument(metavar="[PLACE]", help="Such as US-DC; the site's own if not given.")]
@@ -31,23 +35,61 @@ def show(place: _PLACE = "") -> None:
 
     def shown() -> None:
         say(f"{pack.name} ({pack.jurisdiction}): {'; '.join(pack.citations)}", "bold")
-        say(
-            f"{found.standing}; read: {pack.reading}; text as of {pack.as_of or 'no date'}; review by {pack.review_by}."
-        )
+        say(f"{found.standing}; {_READ[pack.reading]}, as of {pack.as_of or 'no date'}; review by {pack.review_by}.")
         say(pack.summary)
         for rule in pack.rule:
-            to = ", ".join(rule.to) or "anyone"
-            say(f"\n  {rule.effect} to {to} on {', '.join(rule.instruments)} ({rule.cite}; {rule.reading})")
-            for title, lines in (("finding", rule.findings), ("condition", rule.conditions), ("only", rule.fields)):
-                for line in lines:
-                    say(f"    {title}: {line}")
-            if rule.clock:
-                say(f"    notice: {rule.clock.model_dump_json()}")
+            _show_rule(rule)
         for line in pack.not_read:
             say(f"\n  Never read: {line}.")
         say("\nA draft for the library's counsel; not legal advice.")
 
     finish(document, shown, 0)
+
+
+_READ = {
+    "read": "the statute's text was read",
+    "secondary": "from secondary sources; the statute's text was not read",
+    "memory": "from memory; the statute's text was not read",
+}
+
+
+def _show_rule(rule: Rule) -> None:
+    from reticent.cli.output import say
+
+    def words(values: Sequence[str]) -> str:
+        return ", ".join(values).replace("_", " ")
+
+    to = words(rule.to).replace("consented", "whoever the patron authorised") or "anyone"
+    say(f"\n  {words([rule.effect])} be given to {to} on {words(rule.instruments)}")
+    say(f"    {rule.cite}; {_READ[rule.reading]}")
+    below = (f"patrons under {rule.age_below}",) if rule.age_below else ()
+    for title, lines in (
+        ("whose", below),
+        ("records", rule.record_classes),
+        ("libraries", rule.library_types),
+        ("only these fields", rule.fields),
+    ):
+        if lines:
+            say(f"    {title}: {words(lines)}")
+    for title, lines in (("finding", rule.findings), ("condition", rule.conditions)):
+        for line in lines:
+            say(f"    {title}: {line}")
+    if rule.clock:
+        _show_clock(rule.clock)
+
+
+def _show_clock(clock: Clock) -> None:
+    from reticent.cli.output import say
+
+    within, wait = clock.notice_within_working_days, clock.wait_days
+    parts = [
+        f"sent within {within} working days" if within else "",
+        f"by {clock.channel.replace('_', ' ')}" if clock.channel else "",
+        f"then {wait} days before anything is given" if wait else "",
+        "a court may waive it" if clock.waivable_by_court else "",
+        clock.hearing,
+    ]
+    say(f"    notice: {'; '.join(part for part in parts if part)}")
 
 
 @app.command()

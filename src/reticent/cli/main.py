@@ -342,7 +342,7 @@ def main() -> None:
     logging.lastResort = None
     warnings.simplefilter("ignore")
     try:
-        code = app(standalone_mode=False)
+        code = app(_arranged(sys.argv[1:]), standalone_mode=False)
         if code == _INTERRUPTED:
             _interrupted()
         sys.exit(code if isinstance(code, int) else 0)
@@ -359,6 +359,13 @@ def main() -> None:
         if usage is not None:
             _fail(UsageError(str(usage()), do="See `reticent --help`."))
         _fail(_unexpected(error))
+
+
+def _arranged(arguments: list[str]) -> list[str]:
+    """Return the arguments with ``--json`` in front: people write it behind the command as often as before it."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    rest = [one for one in arguments[:end] if one != "--json"] + arguments[end:]
+    return ["--json"] * (len(rest) < len(arguments)) + rest
 
 
 def _interrupted() -> None:

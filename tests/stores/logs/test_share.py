@@ -71,3 +71,16 @@ def test_a_format_most_lines_do_not_have_is_refused_and_no_copy_is_left(tmp_path
         share(log, copy, LogSource("a", (str(log),), "sip2"))
     assert not [mark for mark in BUNDLE.marks if mark.decode() in str(refused.value)]
     assert not copy.exists()
+
+
+def test_what_cannot_be_copied_is_told_with_the_reason(tmp_path: Path) -> None:
+    cut = tmp_path / "cut.gz"
+    cut.write_bytes(gzip.compress(BUNDLE.opac)[:-20])
+    for path, why in (
+        (tmp_path / "none.log", "No such file"),
+        (tmp_path, "Is a directory"),
+        (cut, "damaged|cut short"),
+    ):
+        with pytest.raises(SystemRefused, match=why):
+            share(path, tmp_path / "out.txt", LogSource("x", (), "combined", ("koha",)))
+        assert not (tmp_path / "out.txt").exists()

@@ -67,9 +67,13 @@ def _copy(
             worker = source.treater(key, first_line=first_line(raw, kind), collect=True, share=True, known=known)
             with reading(raw, kind) as text, out.open("wb") as sink:
                 pump(text, sink, worker)
-    except BROKEN:
+    except BROKEN as error:
         out.unlink(missing_ok=True)
-        raise SystemRefused("this log cannot be read or copied", where=str(path), do="check rights and disk") from None
+        why = (error.strerror if isinstance(error, OSError) else "") or "the file is damaged"
+        where = str(getattr(error, "filename", None) or path)
+        raise SystemRefused(
+            f"this log cannot be copied: {why}", where=where, do="check name, rights and disk"
+        ) from None
     with out.open("rb") as written:
         met = Needles(worker.identities or ()).scan(written)[1]
     outcome = worker.outcome
