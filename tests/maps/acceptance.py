@@ -60,8 +60,6 @@ class Case:
     """Retention other than none."""
     before: tuple[str, ...] = ()
     """Statements to run once everything is planted: settings, for instance."""
-    writes: frozenset[str] = frozenset()
-    """Tables to which the system itself adds a row for every change that severing makes (audit triggers)."""
 
     @property
     def loaded(self) -> Map:
@@ -332,9 +330,8 @@ def _nothing_else_changed(stage: Stage, before: Snapshot, after: Snapshot, sever
         same = set(rows[0] if rows else ()) - changed
         found = ([_without(row, changed) for row in each] for each in (rows, after[table]))
         was, now = (Counter(_digest(row, same) for row in each) for each in found)
-        if table not in stage.case.writes:
-            come = sum(severed[s.id] for s in stage.case.loaded.series if s.aged and _ages_into(stage, s) == table)
-            assert (now - was).total() == come, f"{table} holds a row that was not there: {now - was}"
+        come = sum(severed[s.id] for s in stage.case.loaded.series if s.aged and _ages_into(stage, s) == table)
+        assert (now - was).total() == come, f"{table} holds a row that was not there: {now - was}"
         gone = sum(severed[s.id] for s in series if s.sever in ("delete", "age"))
         rows_follow = table in stage.case.follows or table in stage.case.with_others
         assert rows_follow or (was - now).total() == gone, f"{table}: {gone} rows should be gone, not {was - now}"

@@ -1,7 +1,8 @@
 """What RAML Module Builder puts on a FOLIO module's tables, written anew from its described behaviour.
 
-Metadata (the columns creation_date and created_by win over the document on every update), the audit copy of
-every change, the version number that another writer's update must still find, and the folded indexes.
+Metadata (the columns creation_date and created_by win over the document on every update), the document's own number,
+the audit copy of every change, whose number is the MD5 of what it copies, the version number that another writer's
+update must still find, and the folded indexes.
 """
 
 from __future__ import annotations
@@ -27,14 +28,27 @@ def statements(tenant: str, tables: Iterable[str]) -> Iterator[str]:
             f"CREATE OR REPLACE FUNCTION {schema}.f_unaccent(text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE "
             "STRICT AS $f$ SELECT public.unaccent('public.unaccent', $1) $f$"
         )
+        yield (
+            f"CREATE OR REPLACE FUNCTION {schema}.set_id_in_jsonb() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN "
+            "NEW.jsonb := jsonb_set(NEW.jsonb, '{id}', to_jsonb(NEW.id)); RETURN NEW; END $f$"
+        )
     for name in found:
         yield from metadata(name)
+        yield numbered(name)
     for name, (audit, label) in AUDITED.items():
         yield from audited(f"{tenant}_{name}", audit, label)
     for name in VERSIONED:
         yield from versioned(f"{tenant}_{name}")
     for name, paths in FOLDED.items():
         yield from (folded(f"{tenant}_{name}", path) for path in paths)
+
+
+def numbered(name: str) -> str:
+    """Return the trigger that writes a record's number into its document."""
+    function = f"{name.partition('.')[0]}.set_id_in_jsonb"
+    return (
+        f"CREATE TRIGGER set_id_in_jsonb BEFORE INSERT OR UPDATE ON {name} FOR EACH ROW EXECUTE FUNCTION {function}()"
+    )
 
 
 def metadata(name: str) -> Iterator[str]:
@@ -61,11 +75,12 @@ def audited(name: str, audit: str, label: str) -> Iterator[str]:
     schema, _, table = name.partition(".")
     function = f"{schema}.audit_{table}_changes"
     yield f"""CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS $f$
-        DECLARE made uuid := gen_random_uuid();
+        DECLARE
+          kept jsonb := CASE WHEN TG_OP = 'DELETE' THEN OLD.jsonb ELSE NEW.jsonb END;
+          made uuid := overlay(overlay(md5(kept::text) placing '4' from 13) placing '8' from 17)::uuid;
         BEGIN
           INSERT INTO {schema}.{audit} (id, jsonb) VALUES (made, jsonb_build_object('id', made, 'createdDate',
-            current_timestamp::text, 'operation', left(TG_OP, 1), '{label}',
-            CASE WHEN TG_OP = 'DELETE' THEN OLD.jsonb ELSE NEW.jsonb END));
+            current_timestamp::text, 'operation', left(TG_OP, 1), '{label}', kept));
           RETURN NULL;
         END $f$"""
     yield (

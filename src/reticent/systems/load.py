@@ -248,11 +248,13 @@ class _Checker:
             self._aged(series, series.aged, *place, "aged")
 
     def _also(self, series: Series, also: Also, *place: str | int) -> None:
-        if bool(also.link) == bool(also.written):
+        if not also.link and not also.written:
             self.fail("rows are found by a link, or written by the change itself", *place)
         if also.link and not self._map.tables[series.table].key:
             self.fail(f'"{series.table}" needs a key, or what goes with its rows cannot be found', *place)
-        table = also.written or self.way(series.table, also.link, *place)
+        table = self.way(series.table, also.link, *place) if also.link else also.written
+        if also.written not in ("", table):
+            self.fail(f'"{also.link}" leads to "{table}", not to "{also.written}"', *place)
         self.names(table, [] if isinstance(also.sever, str) else also.sever, *place)
         self.predicate(table, also.when, *place, "when")
         for action in () if isinstance(also.sever, str) else also.sever.values():

@@ -129,7 +129,7 @@ class Also(Strict):
     """Rows of another table that are severed with a row, in its transaction.
 
     Either those a path of links leads to (``link``), before the row itself; or those the change itself makes
-    the system write into a table (``written``), after it.
+    the system write into a table (``written``), after it. With both, ``link`` says by which index they are found.
     """
 
     link: str = ""

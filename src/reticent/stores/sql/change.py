@@ -65,7 +65,8 @@ def value(database: Database, old: Column, action: Action) -> Any:
     if action.disposition is Disposition.SENTINEL and database.sentinel is not None:
         return sa.bindparam(None, database.sentinel, unique=True)
     if action.disposition is Disposition.OVERWRITE and action.argument == RANDOM:
-        return sa.cast(sa.func.gen_random_uuid(), sa.Text())
+        fresh = sa.func.gen_random_uuid()
+        return fresh if isinstance(old.type, sa.Uuid) else sa.cast(fresh, sa.Text())
     if action.disposition is Disposition.OVERWRITE:
         text = action.argument
         like = old.type if isinstance(old.type, sa.Uuid) else None
@@ -105,10 +106,12 @@ def companions(
         return None
     compiler = database.compiler(few=True)
     target = compiler.table(table)
-    found = _written_now() if also.written else _led_to(compiler, conditions, also, target, where, keys)
-    if found is None:
+    now = _written_now() if also.written else sa.true()
+    led = _led_to(compiler, conditions, also, target, sa.and_(where, now), keys) if also.link else sa.true()
+    if led is None:
         return None
-    return target, table, found if also.when is None else sa.and_(found, compiler.holds(target, table, also.when))
+    asked = compiler.holds(target, table, also.when) if also.when is not None else sa.true()
+    return target, table, sa.and_(now, led, asked)
 
 
 def _written_now() -> Sql:
@@ -126,7 +129,10 @@ def _led_to(
     for number, link in enumerate((*way, last)):
         spec = compiler.loaded.tables[table].links[link]
         there = target if number == len(way) else compiler.table(spec.table).alias(f"w{number}")
-        pairs = [(compiler.column(there, spec.table, a), compiler.column(here, table, b)) for a, b in spec.on.items()]
+        pairs = [
+            compiler.by_index(there, spec.table, a, own) or (compiler.column(there, spec.table, a), own)
+            for a, own in ((a, compiler.column(here, table, b)) for a, b in spec.on.items())
+        ]
         theirs, ours = ([one for one in side if one is not None] for side in zip(*pairs, strict=True))
         if len(theirs) < len(pairs) or len(ours) < len(pairs):
             return None

@@ -272,16 +272,19 @@ class Compiler:
         if len(equal) < len(pairs):
             return spec.table, alias, None
         for theirs, (_, own) in zip(spec.on, pairs, strict=True):
-            equal += self._by_index(alias, spec.table, theirs, own)
+            if by_index := self.by_index(alias, spec.table, theirs, own):
+                equal.append(by_index[0] == by_index[1])
         return spec.table, alias, sa.and_(*equal)
 
-    def _by_index(self, alias: sa.FromClause, table: str, theirs: str, own: Column | None) -> list[Sql]:
-        """Say the equality of two UUIDs once more in the words of an index the system keeps on the far one's text."""
+    def by_index(
+        self, alias: sa.FromClause, table: str, theirs: str, own: Column | None
+    ) -> tuple[Column, Column] | None:
+        """Return what equal UUIDs are in the words of an index the system keeps on the far one's text, if it does."""
         stands = self.stands(table, theirs)
         if not self.few or stands is None or own is None or not isinstance(own.type, sa.Uuid):
-            return []
+            return None
         index = self.fit.folded.get(table, {}).get(".".join((stands.column, *stands.steps)))
-        return [paths.folded(alias.c[stands.column], stands.steps, index) == sa.cast(own, sa.Text())] if index else []
+        return (paths.folded(alias.c[stands.column], stands.steps, index), sa.cast(own, sa.Text())) if index else None
 
     def _exists(self, source: sa.FromClause, table: str, predicate: Exists) -> Sql:
         if (array := self._array(table, predicate.link)) is not None:

@@ -230,7 +230,7 @@ class Conditions:
     @property
     def by_key(self) -> bool:
         """Whether a chunk's rows must be picked by their keys: what goes with them changes first, or they go whole."""
-        links = any(also.link for also in self.series.also)
+        links = any(also.link and not also.written for also in self.series.also)
         return self.chained or links or self.series.aged is not None
 
     @property

@@ -163,7 +163,8 @@ class _Collector:
             return
         self._read(table, list(self._condition(table, also.when or TRUE)))
         if also.written:
-            self.found.select[table] |= {"xmin"}
+            for each in {table, series.table if also.link else table}:
+                self.found.select[each] |= {"xmin"}
         if isinstance(also.sever, str):
             self.found.whole[table].add("DELETE")
         else:

@@ -167,21 +167,24 @@ class SqlSeverer:
             for year, patrons in active_patrons(connection, conditions, locked.where).items():
                 self.mark_active(year, patrons)
         if locked.rows:
-            self._sever(connection, conditions, locked)
+            self._sever(connection, conditions, locked, key_condition(conditions, rows))
         receipt = Receipt(chunk.run, chunk.step.name, chunk.number, locked.rows, tally)
         if self.leaves_receipts and locked.rows:
             receipts.write(connection, receipt, hold_epoch)
         return receipt
 
-    def _sever(self, connection: sa.Connection, conditions: Conditions, locked: _Locked) -> None:
-        """Sever what goes with the rows, the rows, and what that made the system write; recount after each."""
+    def _sever(self, connection: sa.Connection, conditions: Conditions, locked: _Locked, among: Sql) -> None:
+        """Sever what goes with the rows, the rows, and what that made the system write; recount after each.
+
+        ``among``: the keys of the chunk, by which its rows can still be told when they are severed.
+        """
         series = conditions.series
         native = self.native(series)
         if series.set and not native:
             connection.exec_driver_sql("SET LOCAL session_replication_role = 'replica'")
         for also in series.also:
-            if also.link:
-                self._with(connection, conditions, also, locked)
+            if not also.written:
+                self._with(connection, conditions, also, locked.where, locked.keys)
         if series.aged is not None:
             changed = self._age(connection, conditions, series.aged, locked, bool(native))
         else:
@@ -189,7 +192,7 @@ class SqlSeverer:
         self._recount(connection, conditions, locked, changed)
         for also in series.also:
             if also.written:
-                self._with(connection, conditions, also, locked)
+                self._with(connection, conditions, also, among)
 
     def native(self, series: Series) -> str:
         """Return why the system's own triggers do the severing of a series here; "" if they are left out."""
@@ -212,9 +215,11 @@ class SqlSeverer:
         here = any(series.set for series in self.database.fit.here(self.database.loaded))
         return [f"severed row by row, by the system's own triggers: {self._no_set}"] if here and self._no_set else []
 
-    def _with(self, connection: sa.Connection, conditions: Conditions, also: Also, locked: _Locked) -> None:
-        """Sever what goes with the rows, and count that nothing of it is left."""
-        if (found := companions(self.database, conditions, also, locked.where, locked.keys)) is None:
+    def _with(
+        self, connection: sa.Connection, conditions: Conditions, also: Also, where: Sql, keys: Any = None
+    ) -> None:
+        """Sever what goes with the rows of ``where``, and count that nothing of it is left."""
+        if (found := companions(self.database, conditions, also, where, keys)) is None:
             return
         target, table, picked = found
         left = sa.and_(picked, unsevered(self.database, target, table, also.sever))
