@@ -14,6 +14,8 @@ from tests.acts import kit
 from tests.acts.desk import toml, trusting
 from tests.acts.office import Office, age_open, public, unzipped
 
+from reticent.acts.casebook import Holds
+
 TODAY = date.today()
 
 
@@ -148,12 +150,34 @@ def test_a_confirmed_hold_becomes_a_sealed_copy_and_severing_goes_on(
     assert "legal hold" in terminal.run("--json", "sever", "--plan", plan(terminal), code=4).said
     terminal.step(name, "record-copy", "--fact", f"package={made['digest']}", by=("custodian",))
     terminal.run("--json", "sever", "--plan", plan(terminal))
+    a_second_scope_is_held_beside_the_first(terminal, name, card, accounts)
     stranger = office.age_key("stranger")
     assert "no sitting officer" in terminal.run("hold", "copies", "--identity", str(stranger), code=2).said
     lifted = terminal.run("--json", "hold", "lift", made["copy"]).json
     assert not lifted["lifted"], "its day has not come"
     assert Path(made["folder"]).exists()
     office.lab.close()
+
+
+def a_second_scope_is_held_beside_the_first(terminal: Terminal, name: str, card: str, accounts: str) -> None:
+    """It waits for its own copy, which `hold copy` makes next; the first stays held and copied."""
+    holds = Holds(terminal.office.open()[0])
+    assert not holds.held("ils", "message_queue", "notice")
+    sheet = terminal.office.lab.folder / "wider.toml"
+    sheet.write_text(toml({"scope": {"patrons": [card], "classes": ["notice"]}}))
+    until = ("--fact", f"until={TODAY + timedelta(days=30)}", "--fact", "classes=notice")
+    terminal.step(name, "confirm-hold", *until, "--sheet", str(sheet), by=("custodian", "alternate"))
+    assert holds.held("ils", "message_queue", "notice")
+    assert not holds.held("ils", "old_issues", "circulation"), "its copy is made"
+    made = terminal.run("--json", "hold", "copy", name, *terminal.identity, typed=accounts).json
+    terminal.step(name, "record-copy", "--fact", f"package={made['digest']}", by=("custodian",))
+    assert not holds.held("ils", "message_queue", "notice")
+    shown = terminal.run("--json", "inquiry", "show", name, *terminal.identity).json["holds"]
+    assert [(one["classes"], one["copied"]) for one in shown] == [
+        (["circulation", "hold_request"], True),
+        (["notice"], True),
+    ]
+    assert len(terminal.run("--json", "hold", "copies", *terminal.identity).json["copies"]) == 2
 
 
 def test_letters_and_the_card_are_written_from_the_register(terminal: Terminal, tmp_path: Path) -> None:

@@ -106,8 +106,9 @@ FACTS: Mapping[Step, list[Facts]] = {
     Step.REVIEW_GAG: [{"review": days(5)}],
     Step.UNSEAL: [{"reason": "lifted"}],
     Step.ANSWER_HOLD: [{"place": True}, {"place": False}],
-    Step.CONFIRM_HOLD: [{"until": days(15), "scope": A}],
-    Step.RECORD_COPY: [{"package": A}],
+    Step.CONFIRM_HOLD: [{"until": days(15), "scope": A}, {"until": days(30), "scope": B}],
+    Step.RECORD_COPY: [{"package": A}, {"package": A, "scope": B}],
+    Step.LIFT_HOLD: [{}, {"scope": A}],
     Step.REPORT_INCIDENT: [{"letter": A}],
     Step.NOTIFY_PATRON: [{"sent": days(0)}],
     Step.DEBRIEF: [{"minutes": 60, "cents": 0}],
@@ -186,10 +187,11 @@ def plain(case: Case, **without: object) -> Case:
     """The case without what no rule reads, and when all is over, without the paper."""
     if case.state not in LATE:
         return replace(case, **UNREAD, **without)  # type: ignore[arg-type]
-    kept = {name: getattr(case, name) for name in ("state", "at", "sealed", "notice", "hold", "duties")}
+    read = ("state", "at", "sealed", "notice", "hold", "kept", "alone", "duties")
+    kept = {name: getattr(case, name) for name in read}
     return Case(**kept | without, produced_by=case.produced_by, countersign_by=case.countersign_by)
 
 
 def without_hold(case: Case) -> Case:
     """The same without its hold, which only closing and the steps of a hold read (a test shows it)."""
-    return plain(case, hold=Hold())
+    return plain(case, hold=Hold(), kept=())

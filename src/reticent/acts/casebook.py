@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -20,7 +20,7 @@ from reticent.acts.opening import Opened
 from reticent.errors import EvidenceBroken, NotPermitted, UsageError
 from reticent.guard.case import Case, Hold, Taken
 from reticent.guard.inquiries import advance
-from reticent.guard.words import HoldKind, Role, State, Step
+from reticent.guard.words import Role, State, Step
 from reticent.keyring.casefile import CaseKey, CaseKeys
 from reticent.keyring.officers import statement
 from reticent.policy.orders import Act, Approval, Order, Paper
@@ -33,12 +33,6 @@ APPROVING: Mapping[Step, Act] = {
     Step.PRODUCE_UNDER_WARRANT: "warrant",
 }
 """Steps whose signatures the gate checks again: officers sign the order's own digests there."""
-_STANDS: Mapping[Act, Callable[[Case], bool]] = {
-    "release": lambda case: bool(case.approved),
-    "hold": lambda case: case.hold.kind is HoldKind.CONFIRMED,
-    "warrant": lambda case: case.state is State.WARRANT_EXECUTION,
-}
-"""Act of the gate -> whether what was signed for it still stands in a case."""
 JOURNAL = "journal"
 """The place of the gate's entries about inquiries; a case of no contact."""
 _FOREVER = datetime(2200, 1, 1, tzinfo=UTC)
@@ -88,15 +82,15 @@ class Inquiry:
     entries: tuple[Entry, ...]
     head: str
     """SHA-256 (hex) of the last sealed row: what the next step is signed upon."""
-    signed: Mapping[Act, Signed] = field(default_factory=dict)
-    """What stands signed: a step that undoes it takes it out, so that coming back does not bring it back."""
+    signed: Mapping[tuple[Act, str], Signed] = field(default_factory=dict)
+    """What stands signed for an act (for a hold: and a scope). A step that undoes it takes it out for good."""
 
     def order(self, act: Act = "release", scope: Scope | None = None) -> Order:
         """Return the case as the gate reads it for an act; without ``scope``, with an empty one.
 
         A hold is about the case as it was confirmed: what is registered or found later does not take it its force.
         """
-        given = self.signed.get(act)
+        given = self._given(act)
         if given is None:
             return self._order(act, scope, self.case, self.head)
         return self._order(act, scope, given.case if act == "hold" else self.case, given.after)
@@ -137,8 +131,18 @@ class Inquiry:
 
     def approvals(self, act: Act) -> Sequence[Approval]:
         """Return the signatures that stand for an act of the gate."""
-        given = self.signed.get(act)
+        given = self._given(act)
         return given.approvals if given else ()
+
+    def _given(self, act: Act) -> Signed | None:
+        return self.signed.get((act, self.case.to_copy.scope if act == "hold" and self.case.to_copy else ""))
+
+
+def _stands(act: Act, scope: str, case: Case) -> bool:
+    """Whether what was signed for an act still stands in a case."""
+    if act == "hold":
+        return case.confirmed(scope) is not None
+    return bool(case.approved) if act == "release" else case.state is State.WARRANT_EXECUTION
 
 
 def _case(inquiry: Inquiry) -> dict[str, str]:
@@ -159,10 +163,11 @@ class Casebook:
     def after(self, inquiry: Inquiry, entry: Entry) -> Inquiry:
         """Return the inquiry after one more step, by the rules; nothing is written."""
         case = advance(inquiry.case, entry.taken)
-        signed = {act: one for act, one in inquiry.signed.items() if _STANDS[act](case)}
+        signed = {(act, scope): one for (act, scope), one in inquiry.signed.items() if _stands(act, scope, case)}
         if (act := APPROVING.get(entry.taken.step)) is not None:
             given = tuple(Approval(role, armour) for role, armour in sorted(entry.signatures.items()))
-            signed[act] = Signed(inquiry.case, inquiry.head, given)
+            scope = entry.taken.word("scope") if act == "hold" else ""
+            signed[act, scope] = Signed(inquiry.case, inquiry.head, given)
         return replace(inquiry, case=case, entries=(*inquiry.entries, entry), signed=signed)
 
     def add(self, inquiry: Inquiry, entry: Entry, about: Sequence[str] = ()) -> Inquiry:
@@ -291,7 +296,7 @@ class Holds:
 
     def __init__(self, opened: Opened) -> None:
         self._opened = opened
-        self._read_at, self._cases = -1, list[tuple[Hold, frozenset[str]]]()
+        self._read_at, self._cases = -1, list[Hold]()
 
     def epoch(self) -> int:
         """Return a number that grows with every hold placed or released, and every step of an inquiry."""
@@ -302,15 +307,15 @@ class Holds:
         if why := self._opened.holds.held(system, series, record_class):
             return why
         now = self._opened.clock.now()
-        for hold, classes in self._of_cases():
-            if hold.waits(now) and (not classes or record_class in classes):
+        for hold in self._of_cases():
+            if hold.waits(now) and (not hold.classes or record_class in hold.classes):
                 return "legal hold: an officer must answer first"
         return None
 
-    def _of_cases(self) -> list[tuple[Hold, frozenset[str]]]:
-        """Return the holds of cases with their classes; cases are opened again only after a step was taken."""
+    def _of_cases(self) -> list[Hold]:
+        """Return the holds of cases; cases are opened again only after a step was taken."""
         if (epoch := self._opened.register.epoch()) != self._read_at:
-            self._cases = [(one.case.hold, one.case.classes) for one in Casebook(self._opened).all()]
+            self._cases = [hold for one in Casebook(self._opened).all() for hold in one.case.holds]
             self._read_at = epoch
         return self._cases
 

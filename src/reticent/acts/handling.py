@@ -23,7 +23,7 @@ from reticent.acts.release import Task
 from reticent.errors import NotPermitted, UsageError
 from reticent.guard import letters
 from reticent.guard.instruments import InstrumentSheet
-from reticent.guard.words import HoldKind, Standing, State
+from reticent.guard.words import Standing, State
 from reticent.policy.gate import Asker, Gate
 from reticent.policy.orders import Act, Approval
 from reticent.ports import Journal
@@ -73,7 +73,7 @@ def open_inquiry(opened: Opened, name: str, identity: str, act: Act, accounts: A
             where=f"inquiry {name}",
             do=f"It must be {' or '.join(sorted(READY[act]))}: see `reticent inquiry show {name}`.",
         )
-    if act == "hold" and inquiry.case.hold.kind is not HoldKind.CONFIRMED:
+    if act == "hold" and inquiry.case.to_copy is None:
         raise NotPermitted(
             "Two officers have not confirmed this hold.",
             where=f"inquiry {name}",

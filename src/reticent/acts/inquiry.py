@@ -119,7 +119,8 @@ def scope_of(inquiry: Inquiry, identity: str, act: Act = "release") -> Scope:
 
     Raises EvidenceBroken for a key that is no officer's, NotPermitted if no scope fits the case as it stands.
     """
-    digest = inquiry.case.hold.scope if act == "hold" else inquiry.case.scope
+    hold = inquiry.case.to_copy
+    digest = (hold.scope if hold else "") if act == "hold" else inquiry.case.scope
     for _, sheet in reversed(sheets_of(inquiry, identity)):
         if isinstance(sheet, InstrumentSheet | NotesSheet) and sheet.scope is not None:
             scope = sheet.scope.scope()
@@ -144,8 +145,11 @@ def covering(opened: Opened, identifiers: Sequence[str]) -> bool:
     Answers the severing at one patron's wish, which must then wait for the sealed copy or for counsel.
     """
     now, book = opened.clock.now(), Casebook(opened)
-    waiting = [one for one in book.all() if one.case.hold.waits(now) or (one.case.pending and not one.case.hold.copied)]
-    return any(book.marked(inquiry, one) for inquiry in waiting for one in identifiers)
+
+    def waits(case: Case) -> bool:
+        return any(hold.waits(now) for hold in case.holds) or (case.pending and not case.hold.copied)
+
+    return any(book.marked(inquiry, one) for inquiry in book.all() if waits(inquiry.case) for one in identifiers)
 
 
 def dispose(opened: Opened, name: str, offer: Offer, identity: str = "") -> Outcome:
@@ -181,7 +185,7 @@ def _take(opened: Opened, book: Casebook, inquiry: Inquiry, step: Step, offer: O
     _refuse_early(inquiry.case, replace(draft, by=by or _imagined(step, facts)))
     if step is Step.PLACE_HOLD or facts.get("place"):
         require_first(opened, sorted(inquiry.case.classes) or ["*"])
-    if step is Step.RECORD_COPY and not stands(opened, str(facts["package"]), inquiry.case.hold.scope):
+    if step is Step.RECORD_COPY and not stands(opened, str(facts["package"]), str(facts.get("scope", ""))):
         raise NotPermitted(
             "No whole sealed copy with this digest covers what two officers confirmed; the hold goes on waiting.",
             where=f"inquiry {inquiry.id}",
@@ -229,6 +233,10 @@ def _facts(
     known |= {name: papers.digest(path) for name, path in offer.files.items()}
     if "scope" in rule.facts and inquiry.case.scope:
         known.setdefault("scope", inquiry.case.scope)
+    if step is Step.RECORD_COPY:
+        package = str(given.get("package", ""))
+        copied = [hold.scope for hold in inquiry.case.holds if stands(opened, package, hold.scope)]
+        known |= {"scope": copied[0]} if copied else {}
     if "instrument" in rule.facts and "document" in known:
         known.setdefault("instrument", known["document"])
     wanted = {*rule.facts, *rule.may}

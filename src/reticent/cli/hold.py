@@ -109,7 +109,8 @@ def copy_(
     accounts = entering.entered(entering.needs_account(site), "Account (a database URL that may read names)")
     handled = open_inquiry(site, name, entering.text_of(identity), "hold", accounts)
     # The hold ends at the midnight after its last day; the copy is kept until that day, not one more.
-    until = (handled.inquiry.case.hold.until or site.clock.now()) - timedelta(seconds=1)
+    hold = handled.inquiry.case.to_copy
+    until = ((hold and hold.until) or site.clock.now()) - timedelta(seconds=1)
     made = act(site, handled.gate, handled.journal, handled.task, until.date(), ends or [])
 
     def show() -> None:

@@ -251,12 +251,23 @@ def _line(inquiry: Inquiry) -> dict[str, Any]:
         "standing": str(case.standing),
         "hold": str(case.hold.kind),
         "hold_until": case.hold.until.isoformat() if case.hold.until else None,
+        "holds": [_hold(one) for one in case.holds if one.until],
         "sealed": case.sealed,
         "defects": sorted(case.defects),
         "owed": sorted(case.duties),
         "departures": sorted(case.departures),
         "ending": str(case.ending) if case.ending else None,
         "last": case.at.isoformat(),
+    }
+
+
+def _hold(one: Any) -> dict[str, Any]:
+    return {
+        "hold": str(one.kind),
+        "until": one.until.isoformat(),
+        "classes": sorted(one.classes),
+        "copied": one.copied,
+        "scope": one.scope,
     }
 
 
@@ -350,6 +361,9 @@ def _show_case(inquiry: Inquiry) -> None:
     from reticent.cli.output import say
 
     line = _line(inquiry)
+    for one in line.pop("holds"):
+        about = ", ".join(one["classes"]) or "every class"
+        say(f"holds: {one['hold']} until {one['until'][:10]}: {about}; scope {one['scope'] or 'as asked'}")
     for name, value in line.items():
         if value not in (None, [], False):
             say(f"{name}: {', '.join(value) if isinstance(value, list) else value}")

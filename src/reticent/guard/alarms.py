@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from reticent.guard.case import Case
+from reticent.guard.case import Case, Hold
 from reticent.guard.clocks import after_working_days
 from reticent.guard.words import Duty, HoldKind, Notice, State
 
@@ -56,7 +56,8 @@ def _all(case: Case, now: datetime) -> Iterator[tuple[date | None, str]]:
     if case.state in (State.CLOSED, State.DISPOSED):
         return
     yield from _paper(case)
-    yield from _hold(case, now)
+    for hold in case.holds:
+        yield from _hold(hold, now)
     yield from _gag(case)
     if Duty.COUNTERSIGN in case.duties:
         yield case.countersign_by, "Another officer countersigns what was handed over under the warrant."
@@ -77,9 +78,9 @@ def _paper(case: Case) -> Iterator[tuple[date | None, str]]:
         yield case.not_before.date(), "The notice clock is over; nothing leaves before."
 
 
-def _hold(case: Case, now: datetime) -> Iterator[tuple[date | None, str]]:
-    until = case.hold.until
-    if until is None or (case.hold.kind is HoldKind.ASKED and now >= until):
+def _hold(hold: Hold, now: datetime) -> Iterator[tuple[date | None, str]]:
+    until = hold.until
+    if until is None or (hold.kind is HoldKind.ASKED and now >= until):
         return
     last = (until - timedelta(seconds=1)).date()
     yield (
@@ -88,9 +89,9 @@ def _hold(case: Case, now: datetime) -> Iterator[tuple[date | None, str]]:
             HoldKind.ASKED: "Custodian: must anything be preserved? Unanswered, severing goes on after this day.",
             HoldKind.PROVISIONAL: "The provisional hold lapses: two officers confirm it, or it ends.",
             HoldKind.ALONE: "One officer's hold lapses: two confirm it, or it ends.",
-        }.get(case.hold.kind, "The confirmed hold ends; confirm it again if it is still needed."),
+        }.get(hold.kind, "The confirmed hold ends; confirm it again if it is still needed."),
     )
-    if case.hold.kind is HoldKind.CONFIRMED and case.hold.mode == "sealed_copy" and not case.hold.copied:
+    if hold.kind is HoldKind.CONFIRMED and hold.mode == "sealed_copy" and not hold.copied:
         yield None, "Make the sealed copy; severing waits for it."
 
 

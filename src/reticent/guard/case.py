@@ -40,7 +40,9 @@ class Hold:
     copied: bool = False
     """Whether the sealed copy was made; live ties are then severed like everyone's."""
     scope: str = ""
-    """The digest of the scope two officers confirmed."""
+    """The digest of the scope it is about: what two officers confirmed, or what the paper names."""
+    classes: frozenset[str] = frozenset()
+    """The record classes it is about; empty: all."""
 
     def in_force(self, now: datetime) -> bool:
         """Whether something must be preserved now."""
@@ -88,6 +90,11 @@ class Case:
     """The persons who approved this scope of this paper."""
     policy: str = ""
     hold: Hold = Hold()
+    """The latest hold."""
+    kept: tuple[Hold, ...] = ()
+    """Earlier holds of other scopes that go on beside it, oldest first."""
+    alone: bool = False
+    """Whether one officer has placed a hold alone; another is two officers'."""
     duties: frozenset[Duty] = frozenset()
     countersign_by: date | None = None
     produced_by: frozenset[str] = frozenset()
@@ -105,6 +112,25 @@ class Case:
         if self.exception:
             return "consent" if self.kind is Instrument.CONSENT else "statute"
         return ""
+
+    @property
+    def holds(self) -> tuple[Hold, ...]:
+        """Every hold of the case, oldest first."""
+        return (*self.kept, self.hold)
+
+    def held(self, now: datetime) -> bool:
+        """Whether something must be preserved now."""
+        return any(one.in_force(now) for one in self.holds)
+
+    def confirmed(self, scope: str) -> Hold | None:
+        """Return the hold of this scope that two officers confirmed."""
+        return next((one for one in self.holds if one.kind is HoldKind.CONFIRMED and one.scope == scope), None)
+
+    @property
+    def to_copy(self) -> Hold | None:
+        """The confirmed hold whose sealed copy is made next: the oldest that has none, else the latest."""
+        confirmed = [one for one in self.holds if one.kind is HoldKind.CONFIRMED]
+        return next((one for one in confirmed if not one.copied), confirmed[-1] if confirmed else None)
 
     @property
     def pending(self) -> bool:

@@ -48,18 +48,25 @@ FINDINGS: Need = (
     lambda case, _: case.findings_open == 0,
     "A finding the statute asks for is neither shown nor answered for by counsel.",
 )
+
+
+def _not_loosened(case: Case, taken: Taken) -> bool:
+    before = case.confirmed(taken.word("scope"))
+    if before is None or before.until is None or not before.in_force(taken.at) or "advice" in taken.facts:
+        return True
+    if Role.COUNSEL in {role for role, _ in taken.by}:
+        return True
+    longer = (taken.date("until") or taken.day) >= before.until.date() - timedelta(days=1)
+    return longer and before.mode in ("sealed_copy", taken.word("mode"))
+
+
 NOT_LOOSENED: Need = (
-    lambda case, taken: (
-        case.hold.kind is not HoldKind.CONFIRMED
-        or not case.hold.in_force(taken.at)
-        or "advice" in taken.facts
-        or Role.COUNSEL in {role for role, _ in taken.by}
-        or (
-            (taken.date("until") or taken.day) >= (case.hold.until or taken.at).date() - timedelta(days=1)
-            and case.hold.mode in ("sealed_copy", taken.word("mode"))
-        )
-    ),
+    _not_loosened,
     "To shorten a confirmed hold, or to let go what counsel keeps in place, is counsel's.",
+)
+NOT_CONFIRMED: Need = (
+    lambda case, taken: not any(one.kind is HoldKind.CONFIRMED and one.in_force(taken.at) for one in case.holds),
+    "A confirmed hold is in force.",
 )
 PARTICULAR: Need = (
     lambda case, _: not case.broad,

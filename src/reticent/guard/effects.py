@@ -38,8 +38,9 @@ def triage(case: Case, taken: Taken) -> Case:
     word = taken.word("kind")
     kind = None if word == "no_request" else Instrument(word)
     asks = kind is not None and kind not in (Instrument.OWN_REQUEST, Instrument.CONSENT, Instrument.GUARDIAN_REQUEST)
-    hold = Hold(HoldKind.ASKED, end(after_working_days(taken.day, ASKED_WORKING_DAYS))) if asks else case.hold
     classes = taken.some("classes") or case.classes
+    until = end(after_working_days(taken.day, ASKED_WORKING_DAYS))
+    hold = Hold(HoldKind.ASKED, until, classes=classes) if asks else case.hold
     return replace(answered(case, taken), kind=kind, sealed=kind in ALWAYS_SEALED, hold=hold, classes=classes)
 
 
@@ -54,11 +55,11 @@ def register(case: Case, taken: Taken) -> Case:
     """Take a paper in hand: it places a hold at once and undoes whatever was approved."""
     kind, gag = Instrument(taken.word("kind")), taken.flag("gag")
     return replace(
-        unapproved(answered(case, taken)),
+        provisional(unapproved(answered(case, taken)), taken),
         kind=kind,
         instrument=True,
         exception=False,
-        classes=_of_paper(case, taken),
+        classes=taken.some("classes"),
         document=taken.word("document"),
         issued=taken.date("issued"),
         served=taken.date("served"),
@@ -69,7 +70,6 @@ def register(case: Case, taken: Taken) -> Case:
         attested=frozenset(),
         findings_open=0,
         notice_due=False,
-        hold=provisional(case, taken),
         sealed=case.sealed or gag or kind in ALWAYS_SEALED,
         gag_until=taken.date("gag_until") or case.gag_until,
         notice=Notice.DEFERRED if gag or kind in ALWAYS_SEALED else Notice.NONE,
@@ -77,27 +77,33 @@ def register(case: Case, taken: Taken) -> Case:
     )
 
 
-def provisional(case: Case, taken: Taken) -> Hold:
-    """A paper in hand places a hold at once, unless a firmer one is in force; a copy of another scope is none."""
-    firm = case.hold.kind in (HoldKind.ALONE, HoldKind.CONFIRMED, HoldKind.PROVISIONAL)
-    copied_another = case.hold.copied and case.hold.scope != taken.word("scope")
-    if firm and case.hold.in_force(taken.at) and not copied_another:
-        return case.hold
+def provisional(case: Case, taken: Taken) -> Case:
+    """A paper in hand places a hold at once, beside those of others; one officer's hold without a paper joins it."""
+    scope, classes, now = taken.word("scope"), taken.some("classes"), case.hold
+    confirmed = case.confirmed(scope)
+    again = case.instrument and (case.document, case.scope) == (taken.word("document"), scope)
+    soft = now.kind in (HoldKind.PROVISIONAL, HoldKind.ALONE)
+    if (confirmed and confirmed.in_force(taken.at)) or (again and soft):
+        return case
     hours = taken.number("hold_hours") if "hold_hours" in taken.facts else PROVISIONAL_HOURS
-    return Hold(HoldKind.PROVISIONAL, taken.at + timedelta(hours=hours))
+    hold = Hold(HoldKind.PROVISIONAL, taken.at + timedelta(hours=hours), scope=scope, classes=classes)
+    if now.kind is HoldKind.ALONE and not now.scope and now.in_force(taken.at):
+        return replace(case, hold=_with(now, replace(hold, kind=now.kind)))
+    return replace(case, hold=hold, kept=_beside(case, taken.at, scope))
 
 
-def _of_paper(case: Case, taken: Taken) -> frozenset[str]:
-    """Return the classes of a new paper, with those of a hold that it does not replace."""
-    kept = provisional(case, taken) == case.hold
-    return _held_too(case, taken, taken.some("classes")) if kept else taken.some("classes")
+def _with(earlier: Hold, hold: Hold) -> Hold:
+    """Return a hold that ends no sooner and leaves out no class of an earlier one."""
+    classes = earlier.classes | hold.classes if earlier.classes and hold.classes else frozenset()
+    return replace(hold, until=max(filter(None, (earlier.until, hold.until))), classes=classes)
 
 
-def _held_too(case: Case, taken: Taken, classes: frozenset[str]) -> frozenset[str]:
-    """Return classes with those a hold of the case still waits for; none means all."""
-    if not case.hold.waits(taken.at):
-        return classes
-    return classes | case.classes if classes and case.classes else frozenset()
+def _beside(case: Case, now: datetime, scope: str) -> tuple[Hold, ...]:
+    """Return the holds that go on beside a new one: in force, and of a scope that this one does not replace."""
+    asked = (HoldKind.NONE, HoldKind.ASKED, HoldKind.LIFTED)
+    return tuple(
+        one for one in case.holds if one.kind not in asked and one.in_force(now) and one.scope not in ("", scope)
+    )
 
 
 def unapproved(case: Case) -> Case:
@@ -219,14 +225,13 @@ def by_duty(case: Case, taken: Taken) -> Case:
 
 def begin_warrant(case: Case, taken: Taken) -> Case:
     """Note that a search warrant is being executed; the paper places a hold at once."""
-    after = replace(
-        case, hold=provisional(case, taken), instrument=True, duties=case.duties | {Duty.DEBRIEF, Duty.NOTIFY_PATRON}
-    )
+    owed = case.duties | {Duty.DEBRIEF, Duty.NOTIFY_PATRON}
+    after = replace(provisional(case, taken), instrument=True, duties=owed)
     after = replace(
         after, valid_until=taken.date("valid_until"), scope=taken.word("scope"), issued=taken.date("issued")
     )
     attested = frozenset({"court_order", *(name for name in FOUR if taken.flag(name))})
-    after = replace(after, attested=attested, classes=_of_paper(case, taken), document=taken.word("document"))
+    after = replace(after, attested=attested, classes=taken.some("classes"), document=taken.word("document"))
     if taken.flag("gag"):
         after = replace(after, sealed=True, notice=Notice.DEFERRED, gag_until=taken.date("gag_until"))
     return departs(after, Departure.COUNSEL_UNREACHABLE, when=taken.word("counsel_called") == "unreachable")
@@ -273,16 +278,29 @@ def answer_hold(case: Case, taken: Taken) -> Case:
 
 
 def place_hold(case: Case, taken: Taken) -> Case:
-    """Place a hold of one officer."""
-    return replace(case, hold=Hold(HoldKind.ALONE, end(after_working_days(taken.day, ALONE_WORKING_DAYS))))
+    """Place a hold of one officer; what a paper holds goes on in it."""
+    until = end(after_working_days(taken.day, ALONE_WORKING_DAYS))
+    hold = Hold(HoldKind.ALONE, until, scope=case.scope, classes=case.classes)
+    now = case.hold
+    if now.kind is HoldKind.PROVISIONAL and now.in_force(taken.at):
+        hold = _with(now, hold)
+    return replace(case, hold=hold, kept=_beside(case, taken.at, case.scope), alone=True)
 
 
 def confirm_hold(case: Case, taken: Taken) -> Case:
-    """Make a hold firm."""
+    """Make a hold firm, beside those of other scopes."""
     until = taken.date("until") or taken.day
-    mode = taken.word("mode") or "sealed_copy"
-    classes = _held_too(case, taken, taken.some("classes")) if "classes" in taken.facts else case.classes
-    return replace(case, classes=classes, hold=Hold(HoldKind.CONFIRMED, end(until), mode, scope=taken.word("scope")))
+    mode, scope = taken.word("mode") or "sealed_copy", taken.word("scope")
+    classes = taken.some("classes") if "classes" in taken.facts else case.classes
+    hold = Hold(HoldKind.CONFIRMED, end(until), mode, scope=scope, classes=classes)
+    return replace(case, hold=hold, kept=_beside(case, taken.at, scope))
+
+
+def record_copy(case: Case, taken: Taken) -> Case:
+    """Note that the sealed copy of a confirmed scope is made; without a scope, of the latest."""
+    scope = taken.word("scope") or case.hold.scope
+    *kept, hold = (replace(one, copied=one.copied or one.scope == scope) for one in case.holds)
+    return replace(case, hold=hold, kept=tuple(kept))
 
 
 def end(day: date) -> datetime:
@@ -290,6 +308,9 @@ def end(day: date) -> datetime:
     return datetime.combine(day + timedelta(days=1), time(), UTC)
 
 
-def lift_hold(case: Case, _: Taken) -> Case:
-    """Lift the hold."""
-    return replace(case, hold=Hold(HoldKind.LIFTED))
+def lift_hold(case: Case, taken: Taken) -> Case:
+    """Lift the hold of one scope, or every hold."""
+    scope = taken.word("scope")
+    rest = [one for one in case.holds if scope and one.scope != scope and one.in_force(taken.at)]
+    *kept, hold = rest or [Hold(HoldKind.LIFTED)]
+    return replace(case, hold=hold, kept=tuple(kept))

@@ -20,7 +20,8 @@ and person, verified by the caller), the statute it rests on, and facts of the c
 8.  A new paper, a new scope or a new policy undoes what was approved.
 9.  A search warrant is not obstructed: the custodian or the alternate alone may hand over its exact
     scope; another officer countersigns by the end of the next working day.
-10. Registering a paper places a hold at once; a hold set by one officer lapses; a confirmed one ends.
+10. Registering a paper places a hold at once; a hold set by one officer lapses; a confirmed one ends. A new scope
+    is held beside what was confirmed before; only counsel lifts.
 11. Where counsel complies under compulsion, or discloses by duty although the pack cannot vouch for
     it, the case says so as a departure. Reticent itself hands nothing over then.
 12. A case closes when nothing is owed, no hold is in force, and no gag forbids the patron's notice.
@@ -729,8 +730,8 @@ RULES: Mapping[Step, Rule] = MappingProxyType(
             OFFICER,
             "R48",
             needs=(
-                (lambda case, _: case.hold.kind is not HoldKind.CONFIRMED, "A confirmed hold is in force."),
-                (lambda case, _: case.hold.kind is not HoldKind.ALONE, "One officer places a hold once; two confirm."),
+                need.NOT_CONFIRMED,
+                (lambda case, _: not case.alone, "One officer places a hold once; two confirm."),
             ),
             effect=effects.place_hold,
         ),
@@ -759,8 +760,14 @@ RULES: Mapping[Step, Rule] = MappingProxyType(
             OFFICER,
             "R48",
             ("package",),
-            needs=((lambda case, _: case.hold.kind is HoldKind.CONFIRMED, "Two officers have not confirmed it."),),
-            effect=lambda case, _: replace(case, hold=replace(case.hold, copied=True)),
+            ("scope",),
+            (
+                (
+                    lambda case, taken: case.confirmed(taken.word("scope") or case.hold.scope) is not None,
+                    "Two officers have not confirmed it.",
+                ),
+            ),
+            effects.record_copy,
         ),
         Step.LIFT_HOLD: Rule(
             "Lift the hold",
@@ -768,7 +775,14 @@ RULES: Mapping[Step, Rule] = MappingProxyType(
             None,
             COUNSEL,
             "R48",
-            needs=((lambda case, _: case.hold.until is not None, "There is no hold."),),
+            may=("scope",),
+            needs=(
+                (lambda case, _: case.hold.until is not None, "There is no hold."),
+                (
+                    lambda case, taken: not taken.word("scope") or taken.word("scope") in {h.scope for h in case.holds},
+                    "No hold is of this scope.",
+                ),
+            ),
             effect=effects.lift_hold,
         ),
         Step.REPORT_INCIDENT: Rule(
@@ -815,7 +829,7 @@ RULES: Mapping[Step, Rule] = MappingProxyType(
             "R38",
             needs=(
                 (lambda case, _: not case.duties, "Something is still owed."),
-                (lambda case, taken: not case.hold.in_force(taken.at), "A hold is still in force."),
+                (lambda case, taken: not case.held(taken.at), "A hold is still in force."),
                 (lambda case, _: not case.gagged, "While a gag stands the case stays open."),
             ),
         ),
