@@ -101,6 +101,14 @@ def test_an_order_from_the_paper_to_the_sealed_package(terminal: Terminal, tmp_p
     (asked.parent / "preview.sig").write_bytes(terminal.office.signed(asked.read_bytes(), "counsel")["counsel"])
     signed = ("--signature", f"counsel={asked.parent}/preview.sig")
     counts = terminal.run("--json", "release", "preview", name, *terminal.identity, *signed, typed=accounts).json
+    assert not asked.exists(), "the question stays behind"
+    places = [(one["system"], one["place"]) for one in counts["not_searched"]]
+    assert len(set(places)) == len(places)
+
+    statement: str = terminal.run("--json", "inquiry", "advance", name, "approve", *terminal.identity).json["text"]
+    printed = terminal.run("inquiry", "show", name, *terminal.identity).said
+    digest = statement.partition("\nscope: ")[2].split()[0]
+    assert f"The scope as officers sign it: {digest}" in printed
 
     terminal.step(name, "approve", by=("custodian", "counsel"))
     done = terminal.run("--json", *gather, "--witness", "reference librarian", typed=accounts)
@@ -109,6 +117,9 @@ def test_an_order_from_the_paper_to_the_sealed_package(terminal: Terminal, tmp_p
     assert done.json["records"] == sum(counts["counts"].values())
     plain = age_open((out / "release.zip.age").read_bytes(), court)
     assert "order no. 12-CV-334 of Circuit Court of Lake County" in unzipped(plain)["data/records.txt"].decode()
+    about = " ".join(unzipped(plain)["data/about.txt"].decode().split())
+    assert "the system's own numbers of copies and titles" in about
+    assert "ils, old_issues: Finished loans" in about
     (tmp_path / "release.zip").write_bytes(plain)
     assert "Whole and signed" in terminal.run("release", "read", str(tmp_path / "release.zip")).said
     (tmp_path / "release.zip").write_bytes(plain[:-1])
@@ -200,6 +211,78 @@ def test_letters_and_the_card_are_written_from_the_register(terminal: Terminal, 
         "There is no such inquiry"
         in terminal.run("inquiry", "letter", "refusal", "--inquiry", "zzz", "--out", "x", code=2).said
     )
+
+
+def test_the_paper_checkpoint_is_printed_signed_and_recorded(terminal: Terminal, tmp_path: Path) -> None:
+    office = terminal.office
+    name = terminal.paper(office.card()[1])
+    terminal.step(name, "approve", by=("custodian", "counsel"))
+    gather = ("release", "gather", name, *terminal.identity, "--out", str(tmp_path / "out"))
+    done = terminal.run(*gather, typed=f"ils={office.lab.url}\n").said
+    package = done.partition("--fact package=")[2].split()[0]
+    letter = ("inquiry", "letter", "paper_checkpoint", "--inquiry", name, *terminal.identity)
+    sheet = tmp_path / "sheet.pdf"
+    assert "lacks what is handed over" in terminal.run(*letter, "--out", str(sheet), code=2).said
+    office.lab.run("find")
+    terminal.run(*letter, "--out", str(sheet), "--value", f"package={package}")
+    said = subprocess.run(["pdftotext", sheet, "-"], capture_output=True, check=True).stdout.decode()
+    head = office.open()[0].ledger_key().last()
+    assert head is not None
+    assert {package, *head.splitlines()[1:3]} <= set(said.split())
+
+    terminal.step(name, "search", "--attach", f"worksheet={tmp_path}/out/worksheet.txt", by=("custodian",))
+    handed = ("--fact", f"package={package}")
+    terminal.step(name, "prepare", *handed, "--fact", "places_not_searched=1", by=("custodian",))
+    signed = (*handed, "--fact", "witness=paper", "--attach", f"checkpoint={sheet}")
+    terminal.step(name, "release", *signed, by=("custodian", "alternate"))
+    early = ("inquiry", "letter", "patron_notice", "--inquiry", name, *terminal.identity, "--out", str(sheet))
+    assert "released_notice" in terminal.run(*early, code=2).said
+    assert "cosign" in terminal.run("--json", "inquiry", "show", name).json["owed"]
+    terminal.step(name, "cosign", "--attach", f"checkpoint={sheet}", by=("counsel",))
+    assert "cosign" not in terminal.run("--json", "inquiry", "show", name).json["owed"]
+
+
+def test_after_a_warrant_the_steps_named_are_those_of_a_warrant(terminal: Terminal, tmp_path: Path) -> None:
+    folder, (_, card) = terminal.office.lab.folder, terminal.office.card()
+    terminal.paper(card)
+    sheet = folder / "sheet.toml"
+    sheet.write_text(sheet.read_text().replace("court_order", "search_warrant"))
+    new = ("inquiry", "new", "--channel", "visit", "--party", "lawEnforcement", "--level", "local")
+    name = str(terminal.run("--json", *new).json["inquiry"])
+    terminal.step(name, "triage", "--fact", "kind=search_warrant")
+    facts = ["counsel_called=unreachable", "waited=refused", "good_cause=true", "specific_facts=true"]
+    facts += ["competent_jurisdiction=true"]
+    words = [word for fact in facts for word in ("--fact", fact)]
+    terminal.step(name, "begin-warrant", "--sheet", str(sheet), *words, by=("custodian",))
+    terminal.step(name, "produce-under-warrant", by=("custodian",))
+    gather = ("release", "gather", name, *terminal.identity, "--warrant", "--out", str(tmp_path / "out"))
+    said = terminal.run(*gather, typed=f"ils={terminal.office.lab.url}\n").said
+    assert "list-inventory" in said
+    assert "prepare" not in said
+    inventory = folder / "inventory.toml"
+    inventory.write_text(
+        'others_kept_unseen = true\n[[things]]\nwhat = "a list"\nat = 2026-11-28T19:10:00Z\ndone = "taken"\n'
+    )
+    (folder / "inventory.txt").write_text("a list")
+    listed = ("--sheet", str(inventory), "--attach", f"inventory={folder}/inventory.txt")
+    terminal.step(name, "list-inventory", *listed, by=("custodian",))
+    assert "2026-11-28 19:10" in terminal.run("inquiry", "show", name, *terminal.identity).said
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (("inquiry", "nosuch"), "reticent inquiry --help"),
+        (("inquiry", "new"), "reticent inquiry new --help"),
+        (("hold", "copy"), "reticent hold copy --help"),
+        (("find", "--foo"), "reticent find --help"),
+        (("nosuch",), "reticent --help"),
+    ],
+)
+def test_wrong_use_names_the_help_of_the_command_that_was_meant(
+    terminal: Terminal, words: tuple[str, ...], names: str
+) -> None:
+    assert f"See `{names}`" in terminal.run(*words, code=2).said
 
 
 def test_a_patron_gets_their_own_records_at_the_terminal(terminal: Terminal, tmp_path: Path) -> None:

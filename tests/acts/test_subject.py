@@ -9,12 +9,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from tests.acts import kit
 from tests.acts.office import Office, age_open, public, unzipped
 
 from reticent.acts.subject import SEALED, Exported, export
-from reticent.errors import NotPermitted, UsageError
+from reticent.errors import NotPermitted, SystemRefused, UsageError
 from reticent.policy.gate import Asker
+from reticent.stores.sql import discloser, streams
 
 CUSTODIAN = Asker("staff-1", frozenset({"custodian"}))
 
@@ -79,6 +81,60 @@ def test_items_are_named_by_barcode_and_where_there_is_none_as_the_systems_own_n
     assert barcode in items
     assert f"system's own number {gone}" in items
     assert not items & {str(kept), str(gone)}
+    lab.close()
+
+
+def test_titles_stand_beside_the_numbers_and_one_that_is_gone_is_said_to_be(sample: kit.Sample, tmp_path: Path) -> None:
+    lab = sample.sqlite(tmp_path)
+    (tmp_path / "officers").mkdir()
+    office = Office(lab, tmp_path / "officers")
+    number, card = office.card()
+    kept, gone = (lab.ask(f"SELECT {which}(itemnumber) FROM old_issues WHERE borrowernumber = :n", n=number) for which in ("MIN", "MAX"))  # fmt: skip
+    title, barcode = (
+        lab.ask(f"SELECT {one} FROM items i JOIN biblio b USING (biblionumber) WHERE i.itemnumber = :i", i=kept)
+        for one in ("b.title", "i.barcode")
+    )
+    lab.do(f"DELETE FROM items WHERE itemnumber = {gone}")
+    made = exported(office, {"ils": card})
+    titles = {row["item"]: row["title"] for row in rows(made) if row["record"] == "old_issues"}
+    assert titles[barcode] == title
+    assert titles[f"system's own number {gone}"] == "(no longer in the catalogue)"
+    reserved = {row["title"] for row in rows(made) if row["record"] == "old_reserves"}
+    sql = "SELECT b.title FROM old_reserves r JOIN biblio b USING (biblionumber) WHERE r.borrowernumber = :n"
+    assert lab.ask(sql, n=number) in reserved
+    assert {row["title"] for row in rows(made) if row["record"] == "borrowers"} == {""}
+    assert f"title: {title}" in " ".join(made.files["your-records.txt"].decode().split())
+    lab.close()
+
+
+def test_titles_that_cannot_be_read_are_named_and_the_records_come_all_the_same(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = streams.stream
+
+    def refusing(engine: object, system: str, query: sa.Select[object]) -> Iterator[tuple[object, ...]]:
+        if "title" in str(query):
+            raise SystemRefused("The account may not read this.")
+        return real(engine, system, query)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(discloser, "stream", refusing)
+    made = exported(office, {"ils": office.card()[1]})
+    assert [one.why for one in made.found.not_searched if one.place == "titles"] == ["The account may not read this."]
+    assert {row["title"] for row in rows(made)} == {""}
+    assert rows(made)
+    assert made.exit_code == 0
+
+
+def test_records_without_a_date_are_the_patrons_too(sample: kit.Sample, tmp_path: Path) -> None:
+    lab = sample.sqlite(tmp_path)
+    (tmp_path / "officers").mkdir()
+    office = Office(lab, tmp_path / "officers")
+    number, card = office.card()
+    other, _ = office.card(1)
+    for who in (number, other):
+        lab.do(f"INSERT INTO patronimage (borrowernumber, mimetype, imagefile) VALUES ({who}, 'image/png', 'x')")
+    found = [row for row in rows(exported(office, {"ils": card})) if row["record"] == "patronimage"]
+    assert [(row["patron"], row["used_at"]) for row in found] == [(card, "")]
     lab.close()
 
 

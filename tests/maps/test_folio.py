@@ -157,6 +157,8 @@ FOLIO = Case(
     stays={
         f"{U}users": "the account is open",
         f"{B}user_summary": "the account is open; its closed loans and fees are listed no more",
+        f"{TENANT}_mod_inventory_storage.holdings_record": "staff who made or changed a record; no patron",
+        f"{TENANT}_mod_inventory_storage.instance": "staff who made or changed a record; no patron",
     },
     before=tuple(rmb.statements(TENANT, RMB)),
     follows=frozenset(

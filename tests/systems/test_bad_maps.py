@@ -34,6 +34,10 @@ BAD: dict[str, tuple[str, str, str]] = {
     "unknown end": (DUE, 'ended = "returned"\nopen', 'no field "returned"'),
     "path of two links": (DUE, 'ended = "debts.use.ended"\nopen', 'no link "debts.use"'),
     "unknown severed field": ('note = "null if note = item"', 'notes = "null"', 'no field "notes"'),
+    "title of what no tie tells": ("[drift]", '[titles.shelf]\ntable = "uses"\nnumber = "id"\ntitle = "note"\n[drift]',
+                                   "not among what a tie tells"),
+    "title behind no link": ("requires =", 'tells = ["item"]\ntitles.item = { table = "uses", number = "id", title = '
+                             '"record.title" }\nrequires =', 'no link "record"'),
     "unknown table": ('table = "visits"', 'table = "visit"', 'there is no table "visit"'),
     "link to nowhere": ('"debts(use = id)"', '"debt(use = id)"', 'there is no table "debt"'),
     "link by an unknown field": ('"debts(use = id)"', '"debts(use = use)"', 'no field "use"'),

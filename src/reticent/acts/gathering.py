@@ -112,7 +112,17 @@ def _everywhere(opened: Opened, gate: Gate, permits: Asked, accounts: Accounts, 
         searched.append(_searched(name, there.door, permits[name][0], take))
         away += there.door.left_out
         there.door.close()
-    return Gathered((), searched, away, series=series, identity=identity)
+    return Gathered((), searched, _merged(away), series=series, identity=identity)
+
+
+def _merged(away: Sequence[NotLookedAt]) -> list[NotLookedAt]:
+    """Name each place once, with every reason; "backups" only where the system itself does not name its own."""
+    named = {one.system for one in away if one.place != "backups" and "backups" in f"{one.place} {one.why}"}
+    why: dict[tuple[str, str], list[str]] = {}
+    for one in away:
+        if one.place != "backups" or one.system not in named:
+            why.setdefault((one.system, one.place), []).append(one.why)
+    return [NotLookedAt(*place, "; ".join(dict.fromkeys(reasons))) for place, reasons in why.items()]
 
 
 def _searched(name: str, door: Door, permit: Permit, take: Take) -> Searched:

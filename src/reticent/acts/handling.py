@@ -19,11 +19,11 @@ from reticent.acts.inquiry import sheets_of, task_of, visible
 from reticent.acts.law import NO_PACK, pack_of
 from reticent.acts.officers import sitting
 from reticent.acts.opening import Opened
-from reticent.acts.release import Task
+from reticent.acts.release import Task, preview_path
 from reticent.errors import NotPermitted, UsageError
 from reticent.guard import letters
 from reticent.guard.instruments import InstrumentSheet
-from reticent.guard.words import Standing, State
+from reticent.guard.words import FACTS, Standing, State
 from reticent.policy.gate import Asker, Gate
 from reticent.policy.orders import Act, Approval
 from reticent.ports import Journal
@@ -92,7 +92,7 @@ def open_preview(opened: Opened, name: str, identity: str, signed: Mapping[str, 
 def preview_statement(opened: Opened, name: str, identity: str) -> Path:
     """Write what counsel signs before a scope is counted; return where."""
     found = open_preview(opened, name, identity, {}, {})
-    path = opened.site.state_path / f"preview-{found.inquiry.id}.txt"
+    path = preview_path(opened, found.inquiry.id)
     path.write_bytes(found.task.order.statement("preview", found.gate.digest))
     return path
 
@@ -173,23 +173,46 @@ def write_letter(
     """
     inquiry = visible(opened, name, identity)
     case = inquiry.case
-    if kind is letters.Kind.PATRON_NOTICE and case.gagged:
+    if kind in _TO_THE_PATRON and case.gagged:
         raise NotPermitted("The paper forbids telling the patron.", where=f"inquiry {name}", do="Ask counsel.")
+    if kind is letters.Kind.PATRON_NOTICE and case.ending is not None:
+        raise UsageError("This is past the day for a notice.", where=f"inquiry {name}", do="Write a released_notice.")
     cite, confirmed = citation(opened)
     known = {"paper": paper_in_words(inquiry, identity) if identity else "your request", "citation": cite}
     first = inquiry.entries[0].taken.day if inquiry.entries else opened.clock.now().date()
     known["received"] = letters.day(case.served or first)
-    if case.not_before:
-        known["not_before"] = letters.day(case.not_before.date())
+    if day := (case.not_before and case.not_before.date()) or case.returns:
+        known["not_before"] = letters.day(day)
     known |= {"reason": "", "remedy": "", "notice": "The records stay confidential; the notice enclosed says how."}
     officer = opened.site.officers.get("custodian")
     head = letters.Head(
         opened.site.library.name, officer.name if officer else "", _today(opened), f"Inquiry {inquiry.id}", to
     )
     defects = [one.replace("_", " ") for one in sorted(case.defects)]
+    if kind is letters.Kind.PAPER_CHECKPOINT:
+        defects = paper_checkpoint(opened, values.get("package", ""))
+        values = {}
     wanted = letters.required(kind)
     filled = {name: text for name, text in {**known, **values}.items() if name in wanted}
     return letters.compose(kind, head, filled, items or defects, confirmed=confirmed)
+
+
+_TO_THE_PATRON = (letters.Kind.PATRON_NOTICE, letters.Kind.RELEASED_NOTICE)
+
+
+def paper_checkpoint(opened: Opened, package: str) -> list[str]:
+    """Return what officers sign where no witness can be reached: what was handed over, and the ledger's signed head.
+
+    Raises UsageError where ``package`` is no SHA-256 digest.
+    """
+    if not FACTS["package"][0].test(package):
+        raise UsageError(
+            "The sheet lacks what is handed over.", where="package", do="Give --value package=, as `gather` printed it."
+        )
+    head = opened.ledger_key().last() or f"{opened.origin}\n0\nnot begun"
+    origin, size, root = head.splitlines()[:3]
+    handed = f"Handed over (SHA-256 of the package): {package}"
+    return [handed, f"The ledger: {origin}", f"Its entries: {size}", f"Its root: {root}"]
 
 
 def desk_card(opened: Opened) -> letters.Card:

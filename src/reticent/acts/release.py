@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from reticent.acts.gathering import Accounts, asked, count, gather, searchable
 from reticent.acts.law import limits
@@ -79,7 +80,14 @@ class Released:
 def preview(opened: Opened, gate: Gate, task: Task) -> tuple[dict[str, int], Gathered]:
     """Count what an order covers, series by series. Raises NotPermitted before counsel has approved the question."""
     decision = gate.prepare(task.order, task.asker, task.approvals, searchable(opened), "preview").require()
-    return count(opened, gate, asked(opened, decision.permits, task.order.scope), task.accounts)
+    counted = count(opened, gate, asked(opened, decision.permits, task.order.scope), task.accounts)
+    preview_path(opened, task.order.case).unlink(missing_ok=True)
+    return counted
+
+
+def preview_path(opened: Opened, inquiry: str) -> Path:
+    """Return where the question stands that counsel signs before a scope is counted."""
+    return opened.site.state_path / f"preview-{inquiry}.txt"
 
 
 def release(
@@ -125,6 +133,9 @@ def _decided(found: Gathered, door: Outgoing) -> Gathered:
     kept: list[Tie] = []
     refused: Counter[str] = Counter(found.withheld)
     for tie in found.ties:
+        if not isinstance(tie["used_at"], datetime):
+            refused["its record has no date"] += 1
+            continue
         decision = door.decide(_row(tie))
         if decision.allowed:
             kept.append(tie)
@@ -195,7 +206,7 @@ def _payload(opened: Opened, task: Task, found: Gathered, facts: Mapping[str, st
 
 def records(found: Gathered, facts: Mapping[str, str]) -> dict[str, bytes]:
     """Return the files every copy of gathered ties has, released or sealed."""
-    about = handover.where_searched(found) + "\n" + handover.withheld(found) + _ABOUT
+    about = "\n".join([handover.where_searched(found), handover.withheld(found), handover.explained(found)]) + _ABOUT
     return {
         "ties.csv": handover.as_csv(found.ties),
         "about.txt": about.encode(),

@@ -76,12 +76,6 @@ def export(
     return Exported(files, found)
 
 
-_NUMBERS = (
-    "An item is named by its barcode where the catalogue still has it, else by the number the library's system gave "
-    "it. The details, after the colon, name items and titles by those numbers: ask at the desk for what they are."
-)
-
-
 def _files(opened: Opened, found: Gathered) -> dict[str, bytes]:
     today = opened.clock.now().date()
     made = letters.Letter(
@@ -90,7 +84,7 @@ def _files(opened: Opened, found: Gathered) -> dict[str, bytes]:
         date=letters.day(today),
         reference="Your own records",
         to=(),
-        parts=(*_explained(found), _NUMBERS, *handover.where_parts(found)),
+        parts=(*_explained(found), handover.NUMBERS, *handover.where_parts(found)),
         office="",
     )
     files = {

@@ -32,9 +32,9 @@ def signatures(values: Sequence[str] | None) -> dict[str, bytes]:
     return {role: read_bytes(Path(file)) for role, file in pairs(values, "--signature").items()}
 
 
-def signing(statement: Path) -> str:
+def signing(statement: Path, role: str = "ROLE") -> str:
     """Return what an officer types to sign a statement: into a file of the officer's own, which two cannot share."""
-    return f"ssh-keygen -Y sign -n reticent -f KEY < {statement} > ROLE.sig"
+    return f"ssh-keygen -Y sign -n reticent -f KEY < {statement} > {role}.sig"
 
 
 def sign(keys: Sequence[str], text: bytes) -> dict[str, bytes]:

@@ -116,7 +116,8 @@ def copy_(
     def show() -> None:
         say(f"The sealed copy is in {made.folder} and reads back. Print its HOW-TO-OPEN.txt.")
         if made.found.complete:
-            say(f"Next: reticent inquiry advance {name} record-copy --fact package={made.digest}")
+            who = f" --identity {identity}" * handled.inquiry.case.sealed
+            say(f"Next: reticent inquiry advance {name}{who} record-copy --fact package={made.digest}")
         else:
             say("A system was not copied to its end: its series go on waiting. Make the copy again.", "bold")
 

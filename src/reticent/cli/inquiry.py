@@ -110,7 +110,10 @@ def show(
         **_line(found),
         "steps": [_taken(entry) for entry in found.entries],
         "open": _open(found),
-        "sealed": [{"step": str(step), "sheet": sheet.model_dump(mode="json")} for step, sheet in read],
+        "sealed": [
+            {"step": str(step), "sheet": sheet.model_dump(mode="json"), "scope": _signed_scope(found, sheet)}
+            for step, sheet in read
+        ],
     }
 
     def shown() -> None:
@@ -118,7 +121,10 @@ def show(
             say("What follows names persons. It is confidential.\n", "bold")
         _show_case(found)
         for step, sheet in read:
-            say(f"\nSheet of {step}:\n{sheet.model_dump_json(indent=1)}")
+            say(f"\nSheet of {step}", "bold")
+            say("\n".join(_written(sheet.model_dump(mode="json"))))
+            if digest := _signed_scope(found, sheet):
+                say(f"  The scope as officers sign it: {digest}")
 
     finish(document, shown, 0)
 
@@ -322,6 +328,7 @@ def _document(done: Outcome) -> dict[str, Any]:
 def _show_outcome(done: Outcome) -> None:
     from reticent.cli.entering import signing
     from reticent.cli.output import say
+    from reticent.guard.inquiries import RULES
 
     if done.statement is not None:
         say(done.text.decode("ascii"))
@@ -329,13 +336,16 @@ def _show_outcome(done: Outcome) -> None:
         say(f"  {signing(done.statement)}")
         say("  ... --signature ROLE=ROLE.sig   (or sign here and now: --key ROLE=KEY)")
         say("Who was only handed it gives the same command first: the same step and facts make the same text.")
+        if b"\nscope: " in done.text:
+            say(f"`reticent inquiry show {done.inquiry.id} --identity KEY` prints the scope's digest beside its sheet.")
         return
     case = done.inquiry.case
     say(f"Inquiry {done.inquiry.id}: {done.step} is taken; it stands at {case.state}.", "bold")
     if broad := done.inquiry.entries[-1].taken.some("breadth"):
         say(f"The scope is over-broad: {', '.join(sorted(broad))}. Counsel has it narrowed, or answers for it:")
         say("  examine ... --fact accept_breadth=true")
-    if (says := done.says) is not None:
+    rule = RULES[done.step]
+    if (says := done.says) is not None and "law" in (*rule.facts, *rule.may):
         say(f"The law's answer: {says.answer} ({says.cite}; the pack is {says.standing}).")
         for title, lines in (
             ("The court must find", says.findings),
@@ -346,6 +356,26 @@ def _show_outcome(done: Outcome) -> None:
                 say(f"  {title}: {line}.")
         if says.age_exception:
             say("  The age of a minor made a difference here, under the statute cited.")
+
+
+def _written(values: dict[str, Any], indent: str = "  ") -> list[str]:
+    """Return a sheet as lines for reading; what was left empty is left out."""
+    lines = []
+    for name, value in values.items():
+        if isinstance(value, dict):
+            lines += [f"{indent}{name}:", *_written(value, indent + "  ")]
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            lines += [line for one in value for line in (f"{indent}{name}:", *_written(one, indent + "  "))]
+        elif value not in (None, "", []):
+            shown = {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
+            lines.append(f"{indent}{name}: {', '.join(map(str, shown)) if isinstance(shown, list) else shown}")
+    return lines
+
+
+def _signed_scope(inquiry: Inquiry, sheet: Any) -> str:
+    """Return the digest officers sign for the scope a sheet names; "" if it names none."""
+    scope = getattr(sheet, "scope", None)
+    return inquiry.scope_digest(scope.scope()) if scope is not None else ""
 
 
 def _show_list(found: list[Inquiry]) -> None:

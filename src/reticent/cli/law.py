@@ -100,6 +100,7 @@ def confirm(
     """Have counsel confirm a pack: write the statement counsel signs, then take the signature. Good for a year."""
     from reticent.acts.law import confirm as act
     from reticent.acts.law import jurisdiction
+    from reticent.cli.entering import signing
     from reticent.cli.output import read_bytes, say
 
     site = opened()
@@ -116,8 +117,8 @@ def confirm(
             say(f"{found.pack.name} is {found.standing} by counsel as of {found.on}.", "bold")
             return
         say(f"Counsel reads `reticent law show {found.pack.jurisdiction}` and {found.path}, and signs today:")
-        say(f"  ssh-keygen -Y sign -n reticent -f KEY {path}")
-        say(f"  reticent law confirm {found.pack.jurisdiction} --signature {path}.sig")
+        say(f"  {signing(path, 'counsel')}")
+        say(f"  reticent law confirm {found.pack.jurisdiction} --signature counsel.sig")
 
     finish(document, shown, 0)
 

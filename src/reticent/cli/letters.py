@@ -16,7 +16,8 @@ def letter(
     kind: Annotated[
         str,
         typer.Argument(
-            help="acknowledgement, refusal, defect_notice, challenge, patron_notice, receipt, redisclosure."
+            help="acknowledgement, refusal, defect_notice, challenge, patron_notice, released_notice, "
+            "receipt, redisclosure, paper_checkpoint."
         ),
     ],
     inquiry: Annotated[str, typer.Option("--inquiry", help="The inquiry it is about.")],

@@ -342,7 +342,7 @@ def main() -> None:
     logging.lastResort = None
     warnings.simplefilter("ignore")
     try:
-        code = app(_arranged(sys.argv[1:]), standalone_mode=False)
+        code = app(_arranged(sys.argv[1:]), prog_name="reticent", standalone_mode=False)
         if code == _INTERRUPTED:
             _interrupted()
         sys.exit(code if isinstance(code, int) else 0)
@@ -357,7 +357,8 @@ def main() -> None:
     except Exception as error:
         usage = getattr(error, "format_message", None)
         if usage is not None:
-            _fail(UsageError(str(usage()), do="See `reticent --help`."))
+            command = getattr(getattr(error, "ctx", None), "command_path", "reticent")
+            _fail(UsageError(str(usage()), do=f"See `{command} --help`."))
         _fail(_unexpected(error))
 
 

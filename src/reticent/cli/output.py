@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reticent.acts.files import write_text
+from reticent.cli.entering import signing
 from reticent.errors import EvidenceBroken, UsageError
 
 if TYPE_CHECKING:
@@ -230,8 +231,8 @@ def show_statement(statement: Statement) -> None:
     say(f"{statement.trial.severed} ties of {statement.step} were severed. Look at them in the system itself:")
     say("does check-in, a refund, a fine, a hold still work? docs/how-to/rehearse-on-a-test-koha.md has the list.")
     say("\nThen the custodian signs:")
-    say(f"  ssh-keygen -Y sign -n reticent -f KEY {statement.path}")
-    say(f"  reticent arm {statement.step} --signature {statement.path}.sig")
+    say(f"  {signing(statement.path, 'custodian')}")
+    say(f"  reticent arm {statement.step} --signature custodian.sig")
 
 
 def show_armings(armings: Sequence[Arming]) -> None:

@@ -247,6 +247,7 @@ def sign(
 ) -> None:
     """Adopt the policy: write the statement officers sign, take their signatures, and put it in force."""
     from reticent.acts.adopting import sign as act
+    from reticent.cli.entering import signing
     from reticent.cli.output import read_bytes, say
 
     given = {}
@@ -276,8 +277,8 @@ def sign(
             say(f"Policy {done.adoption.bundle[:12]} is in force. Armed series must be armed again.", "bold")
             return
         say("\nThe policy in force keeps deciding until then. Each officer signs:")
-        say(f"  ssh-keygen -Y sign -n reticent -f KEY {done.statement}")
-        say(f"  reticent policy sign --signature ROLE={done.statement}.sig")
+        say(f"  {signing(done.statement)}")
+        say("  reticent policy sign --signature ROLE=ROLE.sig")
 
     finish(document, show, 0)
 

@@ -27,7 +27,9 @@ def preview(name: INQUIRY, identity: IDENTITY, signature: SIGNED = None) -> None
     site, key = opened(), entering.text_of(identity)
     if not signature:
         path = preview_statement(site, name, key)
-        finish({"statement": str(path)}, lambda: say(_sign_first(path)), 0)
+        then = f"Then: reticent release preview {name} --identity AGE-KEY --signature counsel=counsel.sig"
+        signs = f"Counsel signs the question first: {entering.signing(path, 'counsel')}\n{then}"
+        finish({"statement": str(path)}, lambda: say(signs), 0)
     accounts = entering.entered(entering.needs_account(site), "Account (a database URL that may read names)")
     handled = open_preview(site, name, key, entering.signatures(signature), accounts)
     counts, found = act(site, handled.gate, handled.task)
@@ -40,22 +42,17 @@ def preview(name: INQUIRY, identity: IDENTITY, signature: SIGNED = None) -> None
 
     def show() -> None:
         for series, rows in counts.items():
-            say(f"{rows:8}  {series}")
+            say(f"{rows:8}  {series}: {found.series[series].title}")
         if not counts:
             say("Nothing counted.")
         for one in found.searched:
             if one.stopped:
                 say(f"{one.system} was not counted to its end: {one.stopped}")
-        say("Not counted: " + "; ".join(f"{one.system}: {one.place}" for one in found.not_searched))
+        say("Not counted:")
+        for away in found.not_searched:
+            say(f"  {away.system}: {away.place} ({away.why})")
 
     finish(document, show, 0 if found.complete else 3)
-
-
-def _sign_first(path: Path) -> str:
-    return (
-        f"Counsel signs the question first: ssh-keygen -Y sign -n reticent -f KEY {path}\n"
-        f"Then give --signature counsel={path}.sig"
-    )
 
 
 @app.command()
@@ -88,14 +85,24 @@ def gather(
         say(f"Written to {out}: {', '.join(sorted(made.files))}; the worksheet stays here.")
         if not made.found.complete:
             say("A system was not searched to its end. The papers say so; do not call this complete.", "bold")
-        away = len(made.found.not_searched)
-        say(f"Next: reticent inquiry advance {name} search --attach worksheet={out}/worksheet.txt")
+        away, who = len(made.found.not_searched), f" --identity {identity}" * handled.inquiry.case.sealed
+        do = f"reticent inquiry advance {name}{who}"
+        if warrant:
+            say("Hand over exactly this, and list it with what else was viewed or taken. When they have left:")
+            say(f"  {do} list-inventory --sheet inventory.toml --attach inventory=inventory.txt")
+            say(f"  {do} end-warrant --attach receipt=receipt.pdf")
+            say(f"Another officer, by the end of the next working day: {do} countersign")
+            return
+        say(f"Next: {do} search --attach worksheet={out}/worksheet.txt")
         if made.nil:
-            say(f"Then:  ... return-nil --fact places_not_searched={away} --attach letter={out}/nil-return.txt")
-        else:
-            say(f"Then:  ... prepare --fact package={made.digest} --fact places_not_searched={away}")
-            say(f"and:   ... release --fact package={made.digest} --fact witness=witnessed")
-            say("       (without a witness: --fact witness=paper, signed by two officers)")
+            say(f"Then: {do} return-nil --fact places_not_searched={away} --attach letter={out}/nil-return.txt")
+            return
+        say(f"Then: {do} prepare --fact package={made.digest} --fact places_not_searched={away}")
+        say(f"And:  {do} release --fact package={made.digest} --fact witness=witnessed")
+        say("No witness can be reached: print the sheet two officers sign, and attach it as it was signed:")
+        sheet = f"paper_checkpoint --inquiry {name}{who} --value package={made.digest}"
+        say(f"  reticent inquiry letter {sheet} --out sheet.pdf")
+        say(f"  {do} release --fact package={made.digest} --fact witness=paper --attach checkpoint=scan.pdf")
 
     finish(made.document(), show, made.exit_code)
 

@@ -18,7 +18,7 @@ from reticent.model import NotLookedAt, SeriesFacts
 from reticent.policy.permits import Scope
 
 Tie = Mapping[str, object]
-COLUMNS = ("system", "record", "record_class", "patron", "item", "used_at", "ended", "open", "details")
+COLUMNS = ("system", "record", "record_class", "patron", "item", "title", "used_at", "ended", "open", "details")
 """Columns of ``ties.csv``; times are UTC, ``details`` what the record itself says of the use."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -57,9 +57,9 @@ class Gathered:
 def inside(tie: Tie, scope: Scope) -> bool:
     """Whether a tie lies in a scope. Asked once more of every row, whatever the store thought."""
     when = tie["used_at"]
+    dated = scope.since <= when < scope.before if isinstance(when, datetime) else scope.always
     return (
-        isinstance(when, datetime)
-        and scope.since <= when < scope.before
+        dated
         and tie["record_class"] in scope.classes
         and (tie["patron"] in scope.patrons or tie["item"] in scope.items)
     )
@@ -77,16 +77,19 @@ def as_csv(ties: Iterable[Tie]) -> bytes:
 
 def as_listing(ties: Sequence[Tie]) -> tuple[str, ...]:
     """Return ties as lines for reading, one a tie."""
-    return tuple(
-        f"{number}. "
-        + (f"{row[5]} UTC, " if row[5] else "")
-        + f"{row[2].replace('_', ' ')}, patron {row[3]}"
-        + (f", item {row[4]}" if row[4] else "")
-        + (f", until {row[6]} UTC" if row[6] else "")
-        + (", still open" if row[7] == "yes" else "")
-        + f" [{row[0]}, {row[1]}]"
-        + (f": {row[8]}" if row[8] else "")
-        for number, row in enumerate(map(_row, ties), 1)
+    return tuple(f"{number}. {_line(dict(zip(COLUMNS, _row(tie), strict=True)))}" for number, tie in enumerate(ties, 1))
+
+
+def _line(row: Mapping[str, str]) -> str:
+    return (
+        (f"{row['used_at']} UTC, " if row["used_at"] else "")
+        + f"{row['record_class'].replace('_', ' ')}, patron {row['patron']}"
+        + (f", item {row['item']}" if row["item"] else "")
+        + (f", title: {row['title']}" if row["title"] else "")
+        + (f", until {row['ended']} UTC" if row["ended"] else "")
+        + (", still open" if row["open"] == "yes" else "")
+        + f" [{row['system']}, {row['record']}]"
+        + (f": {row['details']}" if row["details"] else "")
     )
 
 
@@ -115,6 +118,22 @@ def withheld(found: Gathered) -> str:
         return f"{law}Nothing {else_}that was found inside the scope was withheld.\n"
     lines = [f"  - {count} record(s): {why}" for why, count in sorted(found.withheld.items())]
     return law + "\n".join(["Found and withheld:", *lines]) + "\n"
+
+
+NUMBERS = (
+    "An item is named by its barcode where the catalogue still has it, else by the number the library's system gave "
+    "it. Its title stands beside it where the catalogue still has that. The details after the colon are the record's "
+    "own words; item, biblio, instance, record and the like are there the system's own numbers of copies and titles."
+)
+
+
+def explained(found: Gathered) -> str:
+    """Return what the columns and the records are, for who has never seen the systems."""
+    records = [f"  - {name.replace('/', ', ')}: {found.series[name].title}" for name in counted(found.ties)]
+    what = "A row of ties.csv is one use by one patron; system and record say where it stands."
+    return (
+        "\n".join([textwrap.fill(f"{what} {NUMBERS}", 78), "", *(["The records:", *records] if records else [])]) + "\n"
+    )
 
 
 def nil_return(found: Gathered, paper: str) -> str:
@@ -159,6 +178,7 @@ def _row(tie: Tie) -> tuple[str, ...]:
         str(tie["record_class"]),
         str(tie["patron"]),
         str(tie["item"] or ""),
+        str(tie.get("title") or ""),
         _when(tie["used_at"]),
         _when(tie["ended"]),
         "yes" if tie["open"] else "no",

@@ -39,6 +39,8 @@ class Kind(StrEnum):
     DEFECT_NOTICE = "defect_notice"
     CHALLENGE = "challenge"
     PATRON_NOTICE = "patron_notice"
+    RELEASED_NOTICE = "released_notice"
+    PAPER_CHECKPOINT = "paper_checkpoint"
     RECEIPT = "receipt"
     REDISCLOSURE = "redisclosure"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from reticent.guard.instruments import InstrumentSheet, Name, ScopeSheet
 from reticent.guard.words import Step
@@ -59,7 +59,8 @@ class Thing(_Data):
     what: Name
     where: Name = ""
     number: Name = ""
-    at: Name = ""
+    at: Annotated[Name, BeforeValidator(str)] = ""
+    """When; a TOML time or date will do."""
     done: Literal["viewed", "taken", "machine_taken"]
 
 

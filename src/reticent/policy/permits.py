@@ -50,6 +50,11 @@ class Scope:
     since: datetime = datetime(1900, 1, 1, tzinfo=UTC)
     before: datetime = datetime(2200, 1, 1, tzinfo=UTC)
 
+    @property
+    def always(self) -> bool:
+        """Whether it names no dates."""
+        return (self.since, self.before) == (Scope.since, Scope.before)
+
     def plain(self) -> dict[str, Any]:
         """Return the scope as JSON values, in one canonical order."""
         return {

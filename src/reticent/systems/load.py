@@ -124,6 +124,7 @@ def _check(loaded: Map, source: TomlFile) -> None:
         checker.fail("the people's own numbers are no key to walk by: a position would name somebody", "roster")
     if unknown := set(loaded.tells) - {field for table in loaded.tables.values() for field in table.fields}:
         checker.fail(f'no table has a field "{min(unknown)}"', "tells")
+    checker.titles()
     for index, wire in enumerate(loaded.tripwires):
         checker.names(wire.table, filter(None, [wire.sum]), "tripwires", index)
 
@@ -215,6 +216,14 @@ class _Checker:
         if link and link not in self._map.tables[table].links:
             self.fail(f'the table "{table}" has no link "{link}"', *keys)
         self.names(self._map.tables[table].links[link].table if link else table, [name], *keys)
+
+    def titles(self) -> None:
+        for field, titled in self._map.titles.items():
+            if field not in self._map.tells:
+                self.fail(f'"{field}" is not among what a tie tells', "titles", field)
+            links, _, name = titled.title.rpartition(".")
+            self.names(titled.table, [titled.number], "titles", field)
+            self.names(self.way(titled.table, links, "titles", field), [name], "titles", field)
 
     def way(self, table: str, path: str, *keys: str | int) -> str:
         """Check a path of links; return the table it ends in."""

@@ -399,6 +399,14 @@ class Roster(Issued):
         return (*self.issued, *self.personal, *self.name, self.number)
 
 
+class Titled(Strict):
+    """Where the title stands of what a field of ties names; ``title`` is a field, or ``link.field`` by any links."""
+
+    table: str
+    number: str
+    title: str
+
+
 class Map(Strict):
     """Everything Reticent knows about one kind of system. ``digest`` is of the file's bytes."""
 
@@ -415,6 +423,8 @@ class Map(Strict):
     catalogue: Issued | None = None
     tells: tuple[str, ...] = ()
     """Names of the fields that say what a use was; of a disclosed tie these are shown, and no other field."""
+    titles: dict[str, Titled] = {}
+    """Field of ``tells`` -> where the title is of what it names; the first that a tie has is looked for first."""
     drift: Drift
     harmless: dict[str, str] = {}
     decisions: dict[str, Decision] = {}

@@ -7,7 +7,7 @@ statement, so the server's logs are the same whomever an order is about.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -24,10 +24,16 @@ from reticent.stores.sql.connect import open_engine, reading
 from reticent.stores.sql.database import Database
 from reticent.stores.sql.streams import stream
 from reticent.stores.sql.walks import Whose
-from reticent.systems.mapfile import Issued, Roster, Series
+from reticent.systems.mapfile import Issued, Roster, Series, Titled
 
 _OWN_NUMBER = "system's own number "
 """Before an item's internal number, which so is never taken for a barcode that is written alike."""
+
+GONE = "(no longer in the catalogue)"
+"""In place of the title of an item or record that is not there any more."""
+
+OWN = "prepareOwnExport"
+"""The action of a permit for a patron's own records."""
 
 OpenPermit = Callable[[object, Verb, str], Grant]
 Row = tuple[Any, ...]
@@ -82,13 +88,15 @@ class SqlDiscloser:
         """Stream the ties inside the permit's scope.
 
         Each is ``id``, ``system``, ``series``, ``record_class``, ``place``, ``patron`` and ``item`` (as the scope
-        names them, else as the library issued them), ``used_at`` and ``ended`` (UTC), ``open``, and ``tells``: what
-        the use was. Raises NotPermitted at once for what is no good permit; and while reading, before the first
-        tie, when an identifier of the scope names more than one patron.
+        names them, else as the library issued them), ``title``, ``used_at`` and ``ended`` (UTC; None where there is
+        none), ``open``, and ``tells``: what the use was. A patron's own permit also opens what has no date. Raises
+        NotPermitted at once for what is no good permit; and while reading, before the first tie, when an identifier
+        of the scope names more than one patron.
         """
-        scope = self._open(permit, "ties", self.system).scope
+        grant = self._open(permit, "ties", self.system)
         self.left_out = []
-        return self._with_items(self._ties(scope))
+        ties = self._ties(grant.scope, undated=grant.action == OWN)
+        return self._titled(self._with_items(ties))
 
     def counts(self, permit: object) -> Mapping[str, int]:
         """Return series -> ties inside the permit's scope. Nobody's tie leaves; raises as ``ties`` does."""
@@ -102,7 +110,7 @@ class SqlDiscloser:
         Raises NotPermitted for another permit, and where the identifier names more than one patron.
         """
         grant = self._open(permit, "ties", self.system)
-        if grant.action != "prepareOwnExport":
+        if grant.action != OWN:
             raise NotPermitted("Only a patron's own permit severs at their wish.", where=f"system {self.system}")
         self.left_out = []
         return Whose(frozenset(self._resolved(self._roster, grant.scope.patrons, "patron")))
@@ -138,7 +146,8 @@ class SqlDiscloser:
             found = {name: str(value).strip() for name, value in zip(fields, row[1:], strict=True) if value}
             yield {name: value for name, value in found.items() if value} | {self._roster.number: str(row[0])}
 
-    def _ties(self, scope: Scope) -> Iterator[Mapping[str, object]]:
+    def _ties(self, scope: Scope, *, undated: bool = False) -> Iterator[Mapping[str, object]]:
+        """Stream what is inside a scope; with ``undated`` also what has no date that can be read."""
         catalogue = self._database.loaded.catalogue
         patrons = self._resolved(self._roster, scope.patrons, "patron")
         if scope.items and catalogue is None:
@@ -147,7 +156,7 @@ class SqlDiscloser:
         if not patrons and not items:
             return
         everybody = self._everybody() if items else {}
-        match = _Match(patrons, items, everybody, scope.since.timestamp(), scope.before.timestamp())
+        match = _Match(patrons, items, everybody, scope.since.timestamp(), scope.before.timestamp(), undated)
         for series in self._database.loaded.series:
             if series.record_class.value in scope.classes and series.id not in self._database.fit.absent:
                 yield from self._series(series, match)
@@ -186,6 +195,34 @@ class SqlDiscloser:
         for tie in found:
             yield {**tie, "item": issued.get(str(tie["item"]), tie["item"])}
 
+    def _titled(self, ties: Iterator[Mapping[str, object]]) -> Iterator[Mapping[str, object]]:
+        """Add the title of what a tie names and does not itself entitle; ``GONE`` where it is there no more."""
+        told = [(tie, _told(tie)) for tie in ties]
+        known: dict[str, Mapping[str, str]] = {}
+        for field, titled in self._database.loaded.titles.items():
+            wanted = {tells[field] for _, tells in told if field in tells}
+            if wanted and (found := self._titles(titled, wanted)) is not None:
+                known[field] = found
+        for tie, tells in told:
+            named = [field for field in known if field in tells and "title" not in tells]
+            titles = [title for field in named if (title := known[field].get(tells[field]))]
+            yield {**tie, "title": next(iter(titles), GONE if named else "")}
+
+    def _titles(self, titled: Titled, wanted: Collection[str]) -> dict[str, str] | None:
+        """Return number -> title; None where there is no reading it. The whole table is read, as for items."""
+        compiler = self._database.compiler()
+        source = compiler.table(titled.table)
+        number = compiler.column(source, titled.table, titled.number)
+        title = compiler.path(source, titled.table, titled.title)
+        if number is None or title is None:
+            return None
+        try:
+            rows = stream(self._engine, self.system, sa.select(*_labelled([number, title])).select_from(source))
+            return {str(own): " ".join(str(said).split()) for own, said in rows if said and str(own) in wanted}
+        except SystemRefused as refused:
+            self._leave_out("titles", refused.what)
+            return None
+
     def _everybody(self) -> dict[str, str]:
         """Return number -> first issued identifier of every patron: whom an item of the scope may lead to."""
         rows = stream(self._engine, self.system, self._people(self._roster.issued))
@@ -195,7 +232,7 @@ class SqlDiscloser:
         self.left_out.append(NotLookedAt(self.system, place, why))
 
     def _series(self, series: Series, match: _Match) -> Iterator[Mapping[str, object]]:
-        if why := self._unreadable(series):
+        if why := self._unreadable(series, match):
             self._leave_out(series.title, why)
             return
         question = _Question(self._database, series)
@@ -205,9 +242,8 @@ class SqlDiscloser:
             patron = match.patron(found)
             if patron is None:
                 continue
-            if found.used_at is None:
-                undated += 1
-            elif match.since <= found.used_at < match.before:
+            undated += found.used_at is None and not match.undated
+            if match.dated(found):
                 rows += 1
                 item = match.items.get(found.item, f"{_OWN_NUMBER}{found.item}") if found.item else None
                 yield {
@@ -218,20 +254,20 @@ class SqlDiscloser:
                     "place": series.table,
                     "patron": patron,
                     "item": item,
-                    "used_at": datetime.fromtimestamp(found.used_at, UTC),
-                    "ended": None if found.ended is None else datetime.fromtimestamp(found.ended, UTC),
+                    "used_at": _moment(found.used_at),
+                    "ended": _moment(found.ended),
                     "open": found.open,
                     "tells": found.tells,
                 }
         if undated:
             self._leave_out(series.title, "some of its rows have no date that can be read, so none inside the scope")
 
-    def _unreadable(self, series: Series) -> str:
+    def _unreadable(self, series: Series, match: _Match) -> str:
         if series.id in self._database.fit.refused:
             return f"not touched here: {self._database.fit.refused[series.id]}"
         if not series.persons and not series.who:
             return "its rows do not say for certain whose they are"
-        return "" if series.date or series.ended else "its rows carry no date"
+        return "" if series.date or series.ended or match.undated else "its rows carry no date"
 
 
 @dataclass(frozen=True)
@@ -255,6 +291,11 @@ class _Match:
     everybody: Mapping[str, str]
     since: float
     before: float
+    undated: bool
+
+    def dated(self, found: _Found) -> bool:
+        """Whether the row is inside as to its date."""
+        return self.undated if found.used_at is None else self.since <= found.used_at < self.before
 
     def patron(self, found: _Found) -> str | None:
         """Return whose the row is, if it is inside as to patron or item."""
@@ -323,6 +364,15 @@ class _Question:
             return sa.func.date_part("epoch", local)
         # 0 is what the server makes of 0000-00-00.
         return sa.func.nullif(sa.func.unix_timestamp(moment), 0)
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _told(tie: Mapping[str, object]) -> Mapping[str, str]:
+    tells = tie["tells"]
+    return tells if isinstance(tells, Mapping) else {}
 
 
 def _fold(value: object) -> str:
