@@ -112,6 +112,6 @@ def test_what_a_postgresql_keeps_and_who_follows_it(tmp_path: Path) -> None:
 def asked(url: str) -> dict[str, tuple[str, str]]:
     engine = sa.create_engine(url)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        found = {each.kind: (each.medium, each.expires) for each in media(connection, "ils")}
+        found = {each.kind: (each.medium, each.expires) for each in media(connection, "ils", ())}
     engine.dispose()
     return found

@@ -121,6 +121,16 @@ def _system(opened: Opened, system: OpenSystem, report: CheckReport, progress: P
             found = with_probe(opened, system, with_residue(opened, system, found))
             there = copies.copies(opened, system, scan=False)
             report.findings += copies.findings(there)
+            report.findings += [
+                Finding(
+                    "new exposure",
+                    system.name,
+                    name,
+                    1,
+                    "Not there at the last `find`, which lists it: who made it, for whom?",
+                )
+                for name in copies.new_exposures(opened, system, there, remember=False)
+            ]
             report.not_looked_at += copies.not_looked_at(there)
     except ReticentError as error:
         _unreachable(report, system.name, error)

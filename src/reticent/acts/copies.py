@@ -7,6 +7,7 @@ the roster. Everything else is listed as not looked at, with the expiry somebody
 from __future__ import annotations
 
 import glob
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -87,6 +88,19 @@ def _scanned(opened: Opened, files: list[Path]) -> dict[Path, tuple[str, bool]]:
             return DumpScanner(rosters.disclosers).scan(rosters.permits(), files)
     except ReticentError as error:
         return dict.fromkeys(files, (f"not looked at: {error.what}", False))
+
+
+def new_exposures(opened: Opened, system: SqlSystem, found: list[Copy], *, remember: bool) -> list[str]:
+    """Return the views that show persons and the publications that were not there at the last `find`.
+
+    ``remember``: this is a `find`, which lists them.
+    """
+    views = {f"{place.why} {place.name}" for place in system.finder.database.fit.shown}
+    there = sorted(views | {one.medium for one in found if one.kind == "subscription"})
+    listed = opened.book.fact(f"exposures {system.name}")
+    if remember:
+        opened.book.set_fact(f"exposures {system.name}", json.dumps(there))
+    return [name for name in there if listed is not None and name not in json.loads(listed)]
 
 
 def findings(found: list[Copy]) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from reticent.acts.copies import copies
+from reticent.acts.copies import copies, new_exposures
 from reticent.acts.opening import Opened, Progress, open_systems
 from reticent.acts.probe import probe, remedy, unmapped, why_weak
 from reticent.acts.systems import OpenSystem, SqlSystem
@@ -190,4 +190,7 @@ def _probe(opened: Opened, system: SqlSystem, inventory: Inventory) -> None:
     ]
     inventory.notes += [(system.name, note) for note in found.notes]
     inventory.not_looked_at += found.not_looked_at
-    inventory.copies += copies(opened, system)
+    there = copies(opened, system)
+    inventory.copies += there
+    new = new_exposures(opened, system, there, remember=True)
+    inventory.notes += [(system.name, f"new since the last find: {name}") for name in new]

@@ -136,6 +136,8 @@ class _Judge:
         persons = set(self.registers.items())
         for table in self._parents_first():
             declared = {key.column: (key.table, key.target) for key in table.foreign_keys}
+            if not table.keeps_rows:
+                continue
             for column in table.columns.values():
                 target = declared.get(column.name)
                 if target in persons:

@@ -143,6 +143,7 @@ def _not_looked_at(view: View, before: conservation.Before | None) -> Iterator[N
         yield NotLookedAt(view.system, name, f"refused: {why}")
     for place in view.fit.unmapped:
         yield NotLookedAt(view.system, place.name, place.why)
+    yield from view.fit.not_looked_at(view.system)
     if before is None:
         yield NotLookedAt(view.system, "conservation", "no totals were recorded before the first run")
     for elsewhere in view.loaded.elsewhere:

@@ -11,10 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from reticent.errors import SystemRefused
-from reticent.model import Place
+from reticent.model import NotLookedAt, Place
 from reticent.systems.mapfile import Map, Series
 from reticent.systems.predicates import Predicate, links
 from reticent.systems.structure import Folded, Structure, TableInfo, family
+
+_MOST_NAMED = 20
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,27 @@ class Fit:
     refused: Mapping[str, str] = field(default_factory=dict)
     absent: frozenset[str] = frozenset()
     unmapped: tuple[Place, ...] = ()
+    shown: tuple[Place, ...] = ()
+    """Views and foreign tables with a person in them: they keep no rows here."""
+
+    def not_looked_at(self, system: str) -> Iterator[NotLookedAt]:
+        """Yield what shows persons and keeps no rows of its own here."""
+        views = [place for place in self.shown if place.why == "view"]
+        told = (
+            (views, "views that show who somebody is", "what they show goes with the tables they read"),
+            (
+                [p for p in self.shown if p not in views],
+                "foreign tables with persons in them",
+                "their rows stand elsewhere",
+            ),
+        )
+        for places, said, why in told:
+            if places:
+                named = ", ".join(f"{place.name}({', '.join(place.columns)})" for place in places[:_MOST_NAMED])
+                more = f" and {len(places) - _MOST_NAMED} more" if len(places) > _MOST_NAMED else ""
+                yield NotLookedAt(
+                    system, f"{len(places)} {said}", f"{why}; whoever may read them sees it: {named}{more}"
+                )
 
     def here(self, loaded: Map) -> list[Series]:
         """Return the series that can be counted and severed in this database."""
@@ -59,7 +82,8 @@ def fit(loaded: Map, structure: Structure) -> Fit:
     folded = {name: table.folded for name, table in here.items()}
     drifted = {s.id: why for s in loaded.series if s.set and (why := _drift(s, loaded, structure))}
     unmapped = tuple(_unmapped(loaded, structure))
-    return Fit(columns, touched, parents, types, folded, drifted, refused, absent, unmapped)
+    shown = tuple(_shown(loaded, structure))
+    return Fit(columns, touched, parents, types, folded, drifted, refused, absent, unmapped, shown)
 
 
 def _recognise(loaded: Map, structure: Structure) -> None:
@@ -194,9 +218,17 @@ def _unknown_child(table: str, loaded: Map, structure: Structure) -> str:
     return ""
 
 
+def _shown(loaded: Map, structure: Structure) -> Iterator[Place]:
+    for name, table in sorted(structure.tables.items()):
+        if name in loaded.harmless or name in loaded.tables or table.keeps_rows:
+            continue
+        if persons := tuple(column for column in table.columns if _is_person(column, loaded, table)):
+            yield Place(name, persons, mapped=False, why=table.kind)
+
+
 def _unmapped(loaded: Map, structure: Structure) -> Iterator[Place]:
     for name, table in sorted(structure.tables.items()):
-        if name in loaded.harmless or name in loaded.tables:
+        if name in loaded.harmless or name in loaded.tables or not table.keeps_rows:
             continue
         persons = tuple(column for column in table.columns if _is_person(column, loaded, table))
         if re.search(loaded.drift.plugin_tables, name, re.IGNORECASE):

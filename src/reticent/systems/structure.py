@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 _FAMILIES = {
     "whole": ("tinyint", "smallint", "mediumint", "bigint", "integer", "int", "boolean", "serial", "bit"),
@@ -83,6 +84,14 @@ class TableInfo:
     """The rule that makes something else of every DELETE."""
     folded: Mapping[str, Folded] = field(default_factory=dict)
     """Path into a document -> the index on its folded text."""
+    kind: Literal["table", "view", "materialized view", "foreign table"] = "table"
+    text: str = ""
+    """The digest of what a view is made of, where the server shows it."""
+
+    @property
+    def keeps_rows(self) -> bool:
+        """Whether rows stand here: a view shows other tables' rows, a foreign table another server's."""
+        return self.kind in ("table", "materialized view")
 
     @property
     def bare(self) -> str:
@@ -106,6 +115,7 @@ class TableInfo:
         lines += sorted(f"{k.column}>{k.table}.{k.target} {k.on_delete}" for k in self.foreign_keys)
         lines += [f"key {' '.join(self.primary_key)}"]
         lines += [f"trigger {name} {digest}" for name, digest in sorted(self.triggers.items())]
+        lines += [f"{self.kind} {self.text}"] if self.kind != "table" else []
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

@@ -154,7 +154,7 @@ class SqlFinder:
     def media(self) -> list[Copy]:
         """Return what the server keeps besides its tables: logs, old versions, followers."""
         with reading(self._engine, self.system) as connection:
-            return media(connection, self.system)
+            return media(connection, self.system, self._map.tables)
 
     def place(self, series: Series) -> str:
         """Return where a series stands, as ``table(columns)``."""
@@ -163,8 +163,9 @@ class SqlFinder:
         return f"{series.table}({', '.join(column for name in names if (column := columns[name]))})".replace("()", "")
 
     def not_looked_at(self) -> list[NotLookedAt]:
-        """Return what the map says it cannot reach."""
-        return [NotLookedAt(self.system, place.place, place.why) for place in self._map.elsewhere]
+        """Return what the map says it cannot reach, and what shows persons without keeping rows."""
+        elsewhere = [NotLookedAt(self.system, place.place, place.why) for place in self._map.elsewhere]
+        return [*elsewhere, *self.database.fit.not_looked_at(self.system)]
 
 
 def _escaped(sql: str) -> str:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
 
 from reticent.systems.structure import ColumnInfo, Folded, ForeignKey, Structure, TableInfo
 
@@ -40,17 +41,31 @@ def _sqlite(connection: sa.Connection) -> Structure:
         "SELECT tbl_name, name, sql FROM sqlite_master WHERE type = 'trigger'"
     ):
         triggers[table][name] = _digest(text)
+    tables = {name: _sqlite_table(connection, inspector, name, triggers[name]) for name in inspector.get_table_names()}
+    views = "SELECT name, sql FROM sqlite_master WHERE type = 'view'"
     return Structure(
-        {name: _sqlite_table(connection, inspector, name, triggers[name]) for name in inspector.get_table_names()}
+        tables | {name: _sqlite_view(connection, name, sql) for name, sql in connection.exec_driver_sql(views)}
     )
+
+
+def _sqlite_view(connection: sa.Connection, name: str, sql: str) -> TableInfo:
+    try:
+        columns = _sqlite_columns(connection, name)
+    except OperationalError:  # what it reads is not there
+        columns = {}
+    return TableInfo(name, columns, kind="view", text=_digest(sql))
+
+
+def _sqlite_columns(connection: sa.Connection, name: str) -> dict[str, ColumnInfo]:
+    # The inspector gives "NULL" for types SQLite does not know; the declared word is what we need.
+    rows = connection.exec_driver_sql('SELECT name, type, "notnull" FROM pragma_table_info(?)', (name,))
+    return {column: ColumnInfo(column, kind, not required) for column, kind, required in rows}
 
 
 def _sqlite_table(
     connection: sa.Connection, inspector: sa.Inspector, name: str, triggers: Mapping[str, str]
 ) -> TableInfo:
-    # The inspector gives "NULL" for types SQLite does not know; the declared word is what we need.
-    rows = connection.exec_driver_sql('SELECT name, type, "notnull" FROM pragma_table_info(?)', (name,))
-    columns = {column: ColumnInfo(column, kind, not required) for column, kind, required in rows}
+    columns = _sqlite_columns(connection, name)
     keys = tuple(
         ForeignKey(k["constrained_columns"][0], k["referred_table"], k["referred_columns"][0], _on_delete(k))
         for k in inspector.get_foreign_keys(name)
@@ -67,6 +82,8 @@ def _on_delete(key: object) -> str:
 
 
 _MYSQL = {
+    "tables": "SELECT table_name, 'view' FROM information_schema.tables "
+    "WHERE table_schema = DATABASE() AND table_type = 'VIEW'",
     "columns": "SELECT table_name, column_name, column_type, is_nullable, extra FROM information_schema.columns "
     "WHERE table_schema = DATABASE() ORDER BY table_name, ordinal_position",
     "keys": "SELECT k.table_name, k.column_name, k.constraint_name, k.referenced_table_name, "
@@ -84,7 +101,9 @@ _MYSQL = {
 _POSTGRESQL = {
     "tables": "SELECT {name}, {schema}, c.relkind <> 'p' AND EXISTS (SELECT 1 FROM pg_inherits i "
     "WHERE i.inhparent = c.oid), coalesce((SELECT min(r.rulename) FROM pg_rewrite r WHERE r.ev_class = c.oid "
-    "AND r.ev_type = '4' AND r.is_instead), '') FROM pg_class c WHERE {here} "
+    "AND r.ev_type = '4' AND r.is_instead), ''), CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' "
+    "WHEN 'f' THEN 'foreign table' ELSE 'table' END, "
+    "CASE WHEN c.relkind IN ('v', 'm') THEN md5(pg_get_viewdef(c.oid)) ELSE '' END FROM pg_class c WHERE {here} "
     "AND c.relkind IN ('r', 'p', 'v', 'm', 'f')",
     "columns": "SELECT {name}, a.attname, CASE (SELECT typtype FROM pg_type WHERE oid = a.atttypid) "
     "WHEN 'e' THEN 'enum' ELSE format_type(a.atttypid, NULL) END, "
@@ -150,16 +169,14 @@ def _information_schema(connection: sa.Connection, qualified: bool, schemas: str
         indexed[table].add(column)
     triggers: dict[str, dict[str, str]] = defaultdict(dict)
     with _bare_path(connection):
-        found = ask("triggers")
+        found, tables = ask("triggers"), ask("tables")
     for table, name, text in found:
         triggers[table][name] = _digest(text)
-    standing: dict[str, dict[str, Any]] = {}
+    names = ("schema", "parent", "undeletable", "kind", "text") if postgresql else ("kind",)
+    standing: dict[str, dict[str, Any]] = {name: dict(zip(names, facts, strict=True)) for name, *facts in tables}
     folded: dict[str, dict[str, Folded]] = defaultdict(dict)
-    if connection.dialect.name == "postgresql":
-        names = ("schema", "parent", "undeletable")
-        standing = {name: dict(zip(names, facts, strict=True)) for name, *facts in ask("tables")}
-        for table, expression in ask("folded"):
-            folded[table] |= _folded(str(expression))
+    for table, expression in ask("folded") if postgresql else ():
+        folded[table] |= _folded(str(expression))
     return Structure(
         {
             name: TableInfo(

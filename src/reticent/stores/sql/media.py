@@ -7,7 +7,7 @@ slots and publications are shown to everyone; who follows a MariaDB takes REPLIC
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -26,10 +26,11 @@ _MYSQL = (
 _POSTGRESQL = ("archive_mode", "log_statement", "log_min_duration_statement", "wal_level")
 
 
-def media(connection: sa.Connection, system: str) -> list[Copy]:
-    """Return what the server behind a connection keeps besides its tables."""
+def media(connection: sa.Connection, system: str, mapped: Container[str]) -> list[Copy]:
+    """Return what the server behind a connection keeps besides its tables; ``mapped``: the tables of the map."""
     asked = {"sqlite": _sqlite, "postgresql": _postgresql}.get(connection.dialect.name, _mysql)
-    return list(asked(connection, system))
+    published = _published(connection, system, mapped) if connection.dialect.name == "postgresql" else ()
+    return [*asked(connection, system), *published]
 
 
 def _mysql(connection: sa.Connection, system: str) -> Iterator[Copy]:
@@ -88,11 +89,28 @@ def _postgresql(connection: sa.Connection, system: str) -> Iterator[Copy]:
         ("replica", "replicas", "SELECT count(*) FROM pg_stat_replication"),
         ("replica", "slots for replicas", "SELECT count(*) FROM pg_replication_slots WHERE slot_type = 'physical'"),
         ("subscription", "slots for others", "SELECT count(*) FROM pg_replication_slots WHERE slot_type = 'logical'"),
-        ("subscription", "publications", "SELECT count(*) FROM pg_publication"),
     ):  # fmt: skip
         if count := number(sql):
             said = f"{count} at this server; what follows it was not looked at"
             yield Copy(system, kind, medium, "everything it follows", UNKNOWN, said)
+    here = "SELECT count(*) FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid"
+    if count := number(f"{here} WHERE d.datname = current_database()"):
+        said = f"{count}: this database is itself a copy; sever where its rows come from, or they come again"
+        yield Copy(system, "subscription", "subscriptions", "rows of another server", UNKNOWN, said)
+
+
+def _published(connection: sa.Connection, system: str, mapped: Container[str]) -> Iterator[Copy]:
+    """Yield each publication, and how many tables of the map whoever subscribes to it gets row by row."""
+    sent: dict[str, list[bool]] = {}
+    listed = "SELECT p.pubname, t.schemaname, t.tablename FROM pg_publication p LEFT JOIN pg_publication_tables t "
+    for name, schema, table in connection.exec_driver_sql(f"{listed} ON t.pubname = p.pubname ORDER BY 1"):
+        sent.setdefault(str(name), []).extend([f"{schema}.{table}" in mapped or table in mapped] if table else [])
+    for name, tables in sent.items():
+        keeps = f"every change of {len(tables):,} tables, {sum(tables):,} of them the map's"
+        said = (
+            "what subscribes to it was not looked at: a severed row is sent as severed, what was sent before is there"
+        )
+        yield Copy(system, "subscription", f"publication {name}", keeps, UNKNOWN, said)
 
 
 def _sqlite(connection: sa.Connection, system: str) -> Iterator[Copy]:

@@ -19,7 +19,7 @@ from reticent.model import Overlap, Probed, Reversed
 from reticent.stores.crowd import Crowd
 from reticent.stores.overlap import examined, pairs
 from reticent.stores.pseudonyms import attack
-from reticent.stores.sql.connect import open_engine, reading
+from reticent.stores.sql.connect import open_engine
 from reticent.stores.sql.database import Database
 from reticent.stores.sql.discloser import SqlDiscloser
 from reticent.stores.sql.sample import PATIENCE, Sampler, readable
@@ -44,7 +44,7 @@ def crowd(disclosers: Sequence[SqlDiscloser], permits: Mapping[str, object]) -> 
 def unread(loaded: Map, structure: Structure) -> Iterator[tuple[TableInfo, list[ColumnInfo]]]:
     """Yield what nobody has read when the map was made: whole tables, and new columns of the map's own."""
     for name, table in sorted(structure.tables.items()):
-        if name in loaded.harmless:
+        if name in loaded.harmless or not table.keeps_rows:
             continue
         columns = readable(table)
         if name in loaded.tables:
@@ -88,20 +88,11 @@ class SqlProber:
         """
         everybody = crowd(self._disclosers, permits)
         found = _Found()
-        views = self._views()
         for table, columns in unread(self._database.loaded, self._database.structure):
-            if (table.schema, table.bare) not in views:
-                self._look(table, columns, everybody, found)
+            self._look(table, columns, everybody, found)
         for table, columns in weak(self._database.loaded, self._database.structure):
             self._look(table, columns, everybody, found, only_hashes=True)
         return found.probed()
-
-    def _views(self) -> set[tuple[str, str]]:
-        """Return schema and name of what only shows other tables' rows; a materialized view keeps its own."""
-        schemas = {table.schema for table in self._database.structure.tables.values()}
-        with reading(self._engine, self.system) as connection:
-            inspector = sa.inspect(connection)
-            return {(schema, name) for schema in schemas for name in inspector.get_view_names(schema or None)}
 
     def _look(
         self, table: TableInfo, columns: list[ColumnInfo], everybody: Crowd, found: _Found, *, only_hashes: bool = False
