@@ -27,8 +27,9 @@ from reticent.acts.opening import SystemClock
 from reticent.errors import ConfigurationError, EvidenceBroken, NotPermitted, UsageError
 from reticent.guard.case import Taken
 from reticent.guard.instruments import ScopeSheet
-from reticent.guard.words import Role, State, Step
+from reticent.guard.words import Departure, Role, State, Step
 from reticent.keyring.casefile import CaseKeys, open_as
+from reticent.law.packs import SHIPPED
 
 
 @pytest.fixture(scope="session")
@@ -167,6 +168,28 @@ def test_what_is_typed_may_only_be_stricter_than_the_statute(tmp_path: Path, sig
     assert (case.notice_due, case.wait_days, case.notice_days) == (True, 10, 2)
     case = desk.take(name, "examine", "counsel", facts={**CHECKLIST, "wait_days": 20}).inquiry.case
     assert case.wait_days == 20
+
+
+def test_counsel_opens_what_a_draft_keeps_closed_in_one_case_and_that_is_a_departure(
+    tmp_path: Path, signer: Signer
+) -> None:
+    desk = Desk(tmp_path / "library", signer, "US-IL")
+    (desk.folder / "law").mkdir()
+    text = (SHIPPED / "US-IL.toml").read_text()
+    text = text.replace('["court_order"]\n', '["court_order"]\nfields = ["identity"]\n')
+    (desk.folder / "law" / "US-IL.toml").write_text(text)
+    name = to_counsel(desk)
+    typed = CHECKLIST | {"fields": ["everything"], "pack_fields": ["identity", "surveillance"]}
+    done = desk.take(name, "examine", "counsel", facts=typed).inquiry
+    assert done.entries[-1].taken.facts["pack_fields"] == ["identity"], "the pack's own answer wins over what is typed"
+    assert Departure.FIELDS_WIDENED in done.case.departures
+    assert task_of(desk.opened, done, desk.identities["counsel"], {}, "release").fields == frozenset({"everything"})
+    other = to_counsel(desk)
+    done = desk.take(other, "examine", "counsel", facts=CHECKLIST).inquiry
+    assert task_of(desk.opened, done, desk.identities["counsel"], {}, "release").fields is None
+    desk.confirm_law()
+    with pytest.raises(NotPermitted, match="confirm it anew"):
+        desk.take(other, "examine", "counsel", facts=typed)
 
 
 def test_the_gates_entries_are_kept_and_those_alike_are_counted(desk: Desk) -> None:

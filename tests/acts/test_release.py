@@ -351,3 +351,37 @@ def test_where_the_law_opens_what_is_not_there_the_answer_is_nil_and_tells_no_co
     assert "75 ILCS 70/1" in text
     assert "record(s)" not in text
     office.lab.close()
+
+
+@pytest.mark.parametrize("fields", ["identity", "surveillance", "overdue_count_and_kind"])
+def test_a_preview_counts_what_the_law_would_let_out_and_no_more(
+    sample: kit.Sample, keys: Path, tmp_path: Path, fields: str
+) -> None:
+    office = under_law(sample, keys, tmp_path, fields)
+    _, card = office.card()
+    opened, gate = office.open()
+    counts, found = preview(opened, gate, office.task(gate, office.order(whole(card)), "preview", by=("counsel",)))
+    assert counts == ({"ils/borrowers": 1} if fields == "identity" else {})
+    assert "75 ILCS 70/1: of" in found.limits[0]
+    assert sum(counts.values()) == len(released(office, whole(card)).found.ties)
+    office.lab.close()
+
+
+@pytest.mark.parametrize(("advised", "material"), [({"everything"}, True), ({"identity"}, False), (set(), False)])
+def test_counsels_advice_on_fields_holds_in_release_and_preview(
+    sample: kit.Sample, keys: Path, tmp_path: Path, advised: set[str], material: bool
+) -> None:
+    office = under_law(sample, keys, tmp_path, "surveillance")
+    _, card = office.card()
+    opened, gate = office.open()
+    task = office.task(gate, office.order(whole(card)))
+    made = release(opened, gate, office.book, dataclasses.replace(task, fields=frozenset(advised)))
+    there = {tie["series"] for tie in made.found.ties}
+    assert ("old_issues" in there) == material
+    assert there == ({"borrowers"} if advised == {"identity"} else there if material else set())
+    asked = dataclasses.replace(
+        office.task(gate, office.order(whole(card)), "preview", by=("counsel",)), fields=frozenset(advised)
+    )
+    assert sum(preview(opened, gate, asked)[0].values()) == len(made.found.ties)
+    assert material or "counsel's signed advice" in made.found.limits[0]
+    office.lab.close()

@@ -370,6 +370,29 @@ def test_a_confirmed_hold_is_shortened_or_loosened_by_counsel_only(visits: list[
     assert not missing(kept, replace(same, by=walk.C | walk.L))
 
 
+def test_counsel_widens_the_fields_of_a_draft_as_a_departure_and_of_a_confirmed_pack_never(visits: list[Visit]) -> None:
+    case = next(visit.case for visit in visits if visit.case.state is State.COUNSEL_REVIEW and visit.case.at == DAY)
+    draft: dict[str, object] = {**walk.FACTS[Step.EXAMINE][0], "standing": "unconfirmed", "pack_fields": ["identity"]}
+
+    def examined(**facts: object) -> Taken:
+        return Taken(Step.EXAMINE, DAY, walk.L, "Stat. 1", {**draft, **facts})
+
+    wider = advance(case, examined(fields=["everything"]))
+    assert wider.fields == frozenset({"everything"})
+    assert Departure.FIELDS_WIDENED in wider.departures
+    assert Departure.FIELDS_WIDENED in advance(case, examined(fields=["identity", "surveillance"])).departures
+    for narrower in (["identity"], []):
+        after = advance(case, examined(fields=narrower))
+        assert after.fields == frozenset(narrower)
+        assert Departure.FIELDS_WIDENED not in after.departures
+    assert advance(case, examined()).fields is None
+    [said] = missing(case, examined(fields=["everything"], standing="confirmed"))
+    assert "correct it and confirm it anew" in said
+    assert not missing(case, examined(fields=[], standing="confirmed")), "narrower is always counsel's to say"
+    paper = walk.FACTS[Step.REGISTER_INSTRUMENT][0]
+    assert advance(wider, Taken(Step.REGISTER_INSTRUMENT, DAY, walk.C, "Stat. 1", paper)).fields is None
+
+
 @pytest.mark.parametrize("kind", ["fisa_order", "national_security_letter"])
 def test_security_paper_is_sealed_from_triage_on(kind: str) -> None:
     case = advance(Case(), _step(Step.RECORD, walk.F, channel="visit", party="nationalSecurityAgency", level="federal"))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from reticent.guard.handover import Gathered, Tie
-from reticent.guard.limits import Limit, limited
+from reticent.guard.limits import Limit, counted, limited
+from reticent.model import RecordClass, SeriesFacts
 
 WHEN = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -59,3 +61,17 @@ def test_of_identity_only_the_rosters_own_words_leave() -> None:
 
 def test_a_class_nobody_asked_the_law_about_does_not_leave() -> None:
     assert limited(FOUND, {}).ties == []
+
+
+@pytest.mark.parametrize("fields", [None, {"identity"}, {"surveillance"}, {"something new"}, set()])
+def test_what_is_counted_is_what_would_leave(fields: set[str] | None) -> None:
+    limits = dict.fromkeys(CLASSES, None if fields is None else Limit(frozenset(fields), "Stat. 1"))
+    series = {
+        f"ils/{one['series']}": SeriesFacts(str(one["series"]), "", RecordClass(str(one["record_class"])), "", "", "")
+        for one in FOUND.ties
+    }
+    found = replace(FOUND, series=series)
+    counts, said = counted(dict.fromkeys(series, 1) | {"ils/nobody_knows": 1}, found, limits)
+    left = limited(found, limits)
+    assert sorted(counts) == sorted(f"ils/{one['series']}" for one in left.ties)
+    assert said.limits == left.limits

@@ -29,7 +29,7 @@ from reticent.guard.inquiries import ANYONE, RULES, missing
 from reticent.guard.instruments import InstrumentSheet
 from reticent.guard.reporting import Transparency
 from reticent.guard.sheets import NotesSheet, Sheet
-from reticent.guard.words import FACTS, Instrument, Level, PartyKind, RecordClass, Role, Standing, Step
+from reticent.guard.words import FACTS, FIELDS, Instrument, Level, PartyKind, RecordClass, Role, Standing, Step
 from reticent.keyring import officers as signatures
 from reticent.keyring.casefile import open_as, public_of, seal_to_any
 from reticent.policy.gate import Asker
@@ -230,6 +230,7 @@ def _facts(
         if isinstance(sheet, InstrumentSheet | NotesSheet) and sheet.scope is not None:
             known["scope"] = inquiry.scope_digest(sheet.scope.scope())
     known |= {"policy": in_force(opened).bundle.digest} if "policy" in rule.facts else {}
+    known |= _closed(opened, inquiry) if "pack_fields" in rule.may else {}
     known |= {name: papers.digest(path) for name, path in offer.files.items()}
     if "scope" in rule.facts and inquiry.case.scope:
         known.setdefault("scope", inquiry.case.scope)
@@ -258,6 +259,13 @@ def _lawful(opened: Opened, given: Mapping[str, object], says: law.LawSays) -> d
         "hold_hours": opened.site.inquiries.hold_hours,
         "retention_days": opened.site.inquiries.retention.days,
     }
+
+
+def _closed(opened: Opened, inquiry: Inquiry) -> dict[str, object]:
+    """Return the only parts of a record the pack opens, over every class of the case; {} where it sets no limit."""
+    classes = inquiry.case.classes or frozenset(RecordClass)
+    found = [limit.fields for limit in law.limits(opened, inquiry.order().paper, classes).values() if limit]
+    return {"pack_fields": sorted(frozenset(FIELDS).intersection(*found))} if found else {}
 
 
 def _count(given: Mapping[str, object], name: str) -> int:
@@ -401,4 +409,5 @@ def task_of(opened: Opened, inquiry: Inquiry, identity: str, accounts: Mapping[s
         paper=f"the {inquiry.case.kind or 'request'} registered as inquiry {inquiry.id}".replace("_", " "),
         citation=says.cite,
         confirmed=says.standing is Standing.CONFIRMED,
+        fields=inquiry.case.fields,
     )

@@ -19,7 +19,7 @@ from reticent.acts.gate import officers
 from reticent.acts.opening import Opened
 from reticent.errors import ConfigurationError, NotPermitted, ReticentError, UsageError
 from reticent.guard.limits import Limit
-from reticent.guard.words import Instrument, LawAnswer, PartyKind, RecordClass, Standing
+from reticent.guard.words import EVERYTHING, Instrument, LawAnswer, PartyKind, RecordClass, Standing
 from reticent.keyring import officers as signatures
 from reticent.law import packs
 from reticent.law.packs import Clock, Confirmation, Pack, Party
@@ -158,11 +158,13 @@ def answer(
     return _strictest_of(answers, found, emergency=emergency)
 
 
-def limits(opened: Opened, paper: Paper, classes: Iterable[str]) -> dict[str, Limit | None]:
+def limits(
+    opened: Opened, paper: Paper, classes: Iterable[str], advised: frozenset[str] | None = None
+) -> dict[str, Limit | None]:
     """Return what the law lets out of each record class on this paper; None where it sets no limit.
 
-    A draft nobody confirmed may limit: it can deny. What it forbids, and a word that is none, opens nothing; an
-    emergency opens identity at most, whatever the pack says (R45).
+    A draft nobody confirmed may limit: it can deny; ``advised`` is what counsel opens in this case instead. What the
+    law forbids, and a word that is none, opens nothing; an emergency opens identity at most, whatever is said (R45).
     """
     found: dict[str, Limit | None] = {}
     for name in classes:
@@ -175,7 +177,10 @@ def limits(opened: Opened, paper: Paper, classes: Iterable[str]) -> dict[str, Li
         if says.answer is LawAnswer.MUST_NOT:
             found[name] = Limit(frozenset(), says.cite)
         elif kind is Instrument.EXIGENT_REQUEST:
-            found[name] = Limit(frozenset(says.fields or ("identity",)) & {"identity"}, f"{says.cite}; policy R45")
+            fields = frozenset(says.fields or ("identity",)) if advised is None else advised
+            found[name] = Limit(fields & {"identity"}, f"{says.cite}; policy R45")
+        elif advised is not None:
+            found[name] = None if EVERYTHING in advised else Limit(advised, f"{says.cite}; counsel's signed advice")
         else:
             found[name] = Limit(frozenset(says.fields), says.cite) if says.fields else None
     return found

@@ -19,7 +19,7 @@ from reticent.acts.opening import Opened
 from reticent.errors import SystemRefused
 from reticent.guard import handover, letters, package
 from reticent.guard.handover import Gathered, Tie
-from reticent.guard.limits import limited
+from reticent.guard.limits import Limit, counted, limited
 from reticent.keyring import sealing
 from reticent.ledger.entries import hour
 from reticent.policy.gate import Asker, Gate, Outgoing, Row
@@ -33,7 +33,8 @@ SEALED = "release.zip.age"
 class Task:
     """One order to be carried out: by whom, under which signatures, on what paper, under which law.
 
-    ``paper`` is the paper in words, ``citation`` the statute's, ``confirmed`` whether counsel stands by it.
+    ``paper`` is the paper in words, ``citation`` the statute's, ``confirmed`` whether counsel stands by it; ``fields``
+    what counsel opens of a record in this case instead of the pack, None where counsel said nothing.
     """
 
     order: Order
@@ -44,6 +45,7 @@ class Task:
     citation: str
     confirmed: bool = False
     witness: str = ""
+    fields: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -78,16 +80,23 @@ class Released:
 
 
 def preview(opened: Opened, gate: Gate, task: Task) -> tuple[dict[str, int], Gathered]:
-    """Count what an order covers, series by series. Raises NotPermitted before counsel has approved the question."""
+    """Count what of an order's scope a release could let out, series by series, under the same limits of the law.
+
+    Raises NotPermitted before counsel has approved the question.
+    """
     decision = gate.prepare(task.order, task.asker, task.approvals, searchable(opened), "preview").require()
-    counted = count(opened, gate, asked(opened, decision.permits, task.order.scope), task.accounts)
+    counts, found = count(opened, gate, asked(opened, decision.permits, task.order.scope), task.accounts)
     preview_path(opened, task.order.case).unlink(missing_ok=True)
-    return counted
+    return counted(counts, found, _limits(opened, task))
 
 
 def preview_path(opened: Opened, inquiry: str) -> Path:
     """Return where the question stands that counsel signs before a scope is counted."""
     return opened.site.state_path / f"preview-{inquiry}.txt"
+
+
+def _limits(opened: Opened, task: Task) -> dict[str, Limit | None]:
+    return limits(opened, task.order.paper, task.order.scope.classes, task.fields)
 
 
 def release(
@@ -104,7 +113,7 @@ def release(
     decision = gate.prepare(task.order, task.asker, task.approvals, searchable(opened), act).require()
     found = gather(opened, gate, asked(opened, decision.permits, task.order.scope), task.accounts)
     found = _decided(found, gate.outgoing(task.order, task.approvals, act))
-    found = limited(found, limits(opened, task.order.paper, task.order.scope.classes))
+    found = limited(found, _limits(opened, task))
     facts = facts_of(opened, gate, task)
     sheet = handover.worksheet(found, facts)
     if not found.ties:

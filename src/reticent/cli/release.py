@@ -35,6 +35,7 @@ def preview(name: INQUIRY, identity: IDENTITY, signature: SIGNED = None) -> None
     counts, found = act(site, handled.gate, handled.task)
     document = {
         "counts": counts,
+        "withheld_by_law": list(found.limits),
         "complete": found.complete,
         "stopped": {one.system: one.stopped for one in found.searched if one.stopped},
         "not_searched": [vars(one) for one in found.not_searched],
@@ -45,6 +46,8 @@ def preview(name: INQUIRY, identity: IDENTITY, signature: SIGNED = None) -> None
             say(f"{rows:8}  {series}: {found.series[series].title}")
         if not counts:
             say("Nothing counted.")
+        for line in found.limits:
+            say(f"Withheld by law, and not counted: {line}")
         for one in found.searched:
             if one.stopped:
                 say(f"{one.system} was not counted to its end: {one.stopped}")

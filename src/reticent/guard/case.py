@@ -78,6 +78,8 @@ class Case:
     valid_until: date | None = None
     scope: str = ""
     broad: bool = False
+    fields: frozenset[str] | None = None
+    """The only parts of a record that leave, as counsel said for this paper; None: as the pack says."""
     attested: frozenset[str] = frozenset()
     findings_open: int = 0
     defects: frozenset[str] = frozenset()

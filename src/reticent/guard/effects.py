@@ -67,6 +67,7 @@ def register(case: Case, taken: Taken) -> Case:
         valid_until=taken.date("valid_until"),
         scope=taken.word("scope"),
         broad=bool(taken.some("breadth")),
+        fields=None,
         attested=frozenset(),
         findings_open=0,
         notice_due=False,
@@ -122,6 +123,8 @@ def examine(case: Case, taken: Taken) -> Case:
         departures.add(Departure.OVERBROAD_ACCEPTED)
     if taken.flag("advises_requester"):
         departures.add(Departure.COUNSEL_ADVISES_REQUESTER)
+    if widens(taken):
+        departures.add(Departure.FIELDS_WIDENED)
     notice = case.notice
     if notice in (Notice.NONE, Notice.REQUIRED):
         notice = Notice.REQUIRED if taken.flag("notice_required") else Notice.NONE
@@ -130,12 +133,18 @@ def examine(case: Case, taken: Taken) -> Case:
         attested=frozenset(name for name in FOUR if taken.flag(name)),
         findings_open=open_findings,
         broad=case.broad and not taken.flag("accept_breadth"),
+        fields=taken.some("fields") if "fields" in taken.facts else case.fields,
         notice=notice,
         notice_due=taken.flag("notice_required"),
         notice_days=taken.number("notice_days"),
         wait_days=taken.number("wait_days"),
         departures=frozenset(departures),
     )
+
+
+def widens(taken: Taken) -> bool:
+    """Whether counsel opens parts of a record that the pack keeps closed."""
+    return {"fields", "pack_fields"} <= taken.facts.keys() and not taken.some("fields") <= taken.some("pack_fields")
 
 
 def defect(case: Case, taken: Taken) -> Case:

@@ -378,7 +378,7 @@ RULES: Mapping[Step, Rule] = MappingProxyType(
             COUNSEL,
             "R25 to R28, R34, R44",
             (*FOUR, "findings_required", "findings_shown", "notice_required", "advises_requester", "law", "standing"),
-            ("reason", "accept_breadth", "notice_days", "wait_days", "provider"),
+            ("reason", "accept_breadth", "fields", "pack_fields", "notice_days", "wait_days", "provider"),
             (
                 (
                     lambda case, taken: (
@@ -389,6 +389,10 @@ RULES: Mapping[Step, Rule] = MappingProxyType(
                 (
                     lambda case, taken: not taken.flag("court_order") or case.kind in COURT_PAPER,
                     "This kind of paper is no court's order.",
+                ),
+                (
+                    lambda _, taken: not effects.widens(taken) or taken.word("standing") != Standing.CONFIRMED,
+                    "Counsel confirmed the pack that keeps these parts closed: correct it and confirm it anew.",
                 ),
             ),
             effects.examine,

@@ -38,19 +38,36 @@ def limited(found: Gathered, limits: Mapping[str, Limit | None]) -> Gathered:
     return replace(found, ties=kept, limits=_said(limits))
 
 
+def counted(
+    counts: Mapping[str, int], found: Gathered, limits: Mapping[str, Limit | None]
+) -> tuple[dict[str, int], Gathered]:
+    """Return of counts (system/series -> ties) those that ``limited`` would let out, and what the law withholds."""
+    left = {
+        name: rows
+        for name, rows in counts.items()
+        if name in found.series and _opens(found.series[name].record_class, name in found.identity, limits)
+    }
+    return left, replace(found, limits=_said(limits))
+
+
 def _left(tie: Tie, limits: Mapping[str, Limit | None], identity: Mapping[str, tuple[str, ...]]) -> Tie | None:
-    record_class = str(tie["record_class"])
-    if record_class not in limits:
-        return None
-    limit = limits[record_class]
-    if limit is None or ("surveillance" in limit.fields and record_class == RecordClass.SURVEILLANCE):
-        return tie
     who = identity.get(f"{tie['system']}/{tie['series']}")
-    if who is None or "identity" not in limit.fields:
-        return None
+    opens = _opens(str(tie["record_class"]), who is not None, limits)
+    if opens != "identity" or who is None:
+        return tie if opens else None
     tells = tie["tells"]
     told = {name: value for name, value in tells.items() if name in who} if isinstance(tells, Mapping) else {}
     return {**tie, "item": None, "used_at": None, "ended": None, "tells": told}
+
+
+def _opens(record_class: str, roster: bool, limits: Mapping[str, Limit | None]) -> str:
+    """Return what is opened of a record: ``all`` of it, of the roster's own who it is, or nothing."""
+    if record_class not in limits:
+        return ""
+    limit = limits[record_class]
+    if limit is None or ("surveillance" in limit.fields and record_class == RecordClass.SURVEILLANCE):
+        return "all"
+    return "identity" if roster and "identity" in limit.fields else ""
 
 
 def _said(limits: Mapping[str, Limit | None]) -> tuple[str, ...]:

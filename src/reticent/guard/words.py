@@ -199,6 +199,7 @@ class Departure(StrEnum):
     COUNSEL_ADVISES_REQUESTER = "counsel_advises_requester"
     FINDING_NOT_SHOWN = "finding_not_shown"
     OVERBROAD_ACCEPTED = "overbroad_accepted"
+    FIELDS_WIDENED = "fields_widened"
     LATE_COUNTERSIGN = "late_countersign"
     LATE_NOTICE = "late_notice"
     RETURN_DATE_MISSED = "return_date_missed"
@@ -294,6 +295,10 @@ def _is_day(value: object) -> bool:
         return False
 
 
+FIELDS = ("identity", "overdue_count_and_kind", "surveillance")
+"""The parts of a record that a pack may open alone."""
+EVERYTHING = "everything"
+"""Counsel's word for no limit."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 FLAG = FactType(lambda value: type(value) is bool, "true or false")
 COUNT = FactType(lambda value: type(value) is int and 0 <= value <= 10**6, "a whole number from 0")
@@ -312,7 +317,8 @@ FACTS: Mapping[str, tuple[FactType, str]] = MappingProxyType(
         "law": (_one_of(list(LawAnswer)), "the strictest of policy, library and pack"),
         "standing": (_one_of(list(Standing)), "what the pack may be relied on for"),
         "emergency_clause": (FLAG, "whether the pack has an emergency clause"),
-        "fields": (_some_of(["identity", "overdue_count_and_kind", "surveillance"]), "the only fields a rule lets out"),
+        "fields": (_some_of([*FIELDS, EVERYTHING]), "the only parts of a record that leave in this case"),
+        "pack_fields": (_some_of(FIELDS), "the only parts the pack lets out"),
         "reason": (
             _one_of(
                 [
