@@ -16,6 +16,7 @@ from tests.servers import Server
 from reticent.acts import forgetting
 from reticent.acts.forgetting import Forgotten, forget
 from reticent.acts.opening import map_of
+from reticent.acts.subject import severed_paper
 from reticent.acts.systems import SqlSystem
 from reticent.errors import NotPermitted, UsageError
 from reticent.policy.gate import Asker
@@ -65,6 +66,23 @@ def test_what_is_over_goes_what_is_open_stays_and_nobody_elses_is_touched(office
     assert office.lab.ask(THEIRS.format("issues"), n=number) == live
     assert office.lab.ask("SELECT COUNT(*) FROM old_issues") == rows
     assert others(office, number) == rest
+
+
+def test_the_patrons_own_paper_says_how_much_and_what_stays_and_why(office: Office) -> None:
+    number, card = office.card()
+    before = office.lab.ask(THEIRS.format("old_issues"), n=number)
+    made = forgotten(office, card)
+    gone = before - office.lab.ask(THEIRS.format("old_issues"), n=number)
+    paper = severed_paper(office.open()[0], made)
+    text = " ".join(paper["severed.txt"].decode().split())
+    assert f"Finished loans: {gone}" in text
+    assert "Stays, because its rows have no number of their own" in text
+    assert "ils: Open loans" in text
+    assert card not in text
+    assert paper["severed.pdf"].startswith(b"%PDF")
+    counts = {str(rows) for rows in made.severed.values() if rows > 9}
+    assert counts
+    assert not counts & set(re.findall(r"\d+", str(made.document())))
 
 
 def test_retention_does_not_keep_what_the_patron_wants_gone(office: Office) -> None:
@@ -133,7 +151,7 @@ def test_what_a_hold_waits_for_waits(office: Office) -> None:
     before = office.lab.ask(THEIRS.format("old_issues"), n=number)
     office.open()[0].holds.place("circulation", datetime.now(UTC) + timedelta(hours=72))
     made = forgotten(office, card)
-    assert "legal hold" in made.left["ils/old_issues"]
+    assert made.left["ils/old_issues"] == "this cannot be done now; ask the custodian"
     assert office.lab.ask(THEIRS.format("old_issues"), n=number) == before
 
 

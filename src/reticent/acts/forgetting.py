@@ -38,11 +38,25 @@ _KEPT_FOR_OTHERS = (RecordClass.PAYMENT, RecordClass.REGISTRATION, RecordClass.S
 
 @dataclass
 class Forgotten:
-    """What was gone through and what was left, series by series, with the reason. No counts: they would tell."""
+    """What was gone through and what was left, series by series, with the reason.
+
+    ``titles`` says what each series is. ``severed`` counts records: it is for the patron's own paper and for no other.
+    """
 
     done: list[str] = field(default_factory=list)
     left: dict[str, str] = field(default_factory=dict)
     stopped: dict[str, str] = field(default_factory=dict)
+    titles: dict[str, str] = field(default_factory=dict)
+    severed: dict[str, int] = field(default_factory=dict, repr=False)
+
+    @property
+    def stays(self) -> dict[str, list[str]]:
+        """Return each reason why something stays, with what stays for it, in words."""
+        found: dict[str, list[str]] = {}
+        for name, why in {**self.left, **self.stopped}.items():
+            title = self.titles.get(name)
+            found.setdefault(why, []).append(f"{name.partition('/')[0]}: {title}" if title else name)
+        return found
 
     @property
     def exit_code(self) -> int:
@@ -79,7 +93,7 @@ def forget(
             if name not in cards:
                 result.left[name] = "no identifier for it was given"
             elif opened.site.systems[name].kind in LOGS:
-                result.left[name] = "a log is severed file by file, when its day has come"
+                result.left[name] = "a log is severed file by file, everybody's lines together, when its day has come"
             else:
                 decision = gate.own_export(cards[name], asker, [name], identity_verified=identity_verified).require()
                 try:
@@ -156,6 +170,7 @@ class _Run:
 
     def _series(self, facts: SeriesFacts, steps: list[Step]) -> None:
         name = f"{self.system.name}/{facts.id}"
+        self.result.titles[name] = facts.title
         if why := self._left(facts):
             self.result.left[name] = why
             return
@@ -168,15 +183,16 @@ class _Run:
             self._engine().run_step(step, facts.record_class, before, 10**9, self._id, first)
             self.result.done.append(name)
         except Stopped as stop:
-            self.result.left[name] = stop.reason
+            # Whom a hold is about is nobody's business here, and this paper is handed out.
+            self.result.left[name] = "this cannot be done now; ask the custodian" if stop.held else stop.reason
 
     def _left(self, facts: SeriesFacts) -> str:
         if not facts.severable:
-            return "it is only watched"
+            return "it is counted and never severed from here: it ends in the system itself"
         (step,) = self.system.steps(facts.id)
         series = self.system.loaded.one(facts.id)
-        if step.walk != "seek":
-            return "its rows have no key of their own; they go when their day has come"
+        if step.walk not in ("seek", "chain"):
+            return "its rows have no number of their own, so none can be picked; they go with everybody's, on their day"
         if not series.persons and not series.who:
             return "its rows do not say for certain whose they are"
         limit = self._cutoff(facts)
@@ -212,6 +228,7 @@ class _Run:
         for step in steps:
             rows = book.severed(self._id, step.name)
             total += rows
+            self.result.severed |= {step.name: rows} if rows else {}
         touched = {s.name: (self._now.isoformat(), False) for s in steps if book.severed(self._id, s.name)}
         book.end_run(self._id, "done", self.opened.clock.now(), touched)
         return total

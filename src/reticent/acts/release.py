@@ -122,7 +122,7 @@ def release(
     files = _payload(opened, task, found, facts)
     if recipient:
         files = {SEALED: sealing.close_to(packed(opened, "release", files), recipient)}
-    digest = _digest(files)
+    digest = digest_of(files)
     inquiries.append(
         {
             "kind": "release_sealed",
@@ -243,7 +243,7 @@ def _custodian(opened: Opened) -> str:
     return officer.name if officer else ""
 
 
-def _digest(files: Mapping[str, bytes]) -> str:
+def digest_of(files: Mapping[str, bytes]) -> str:
     """Return the digest of the one sealed file, or of the digests of the papers."""
     if len(files) == 1:
         return hashlib.sha256(next(iter(files.values()))).hexdigest()

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from reticent.acts.forgetting import Forgotten
 from reticent.acts.gathering import Accounts, gather, searchable
 from reticent.acts.opening import Opened
-from reticent.acts.release import packed, pdfs
+from reticent.acts.release import digest_of, packed, pdfs
 from reticent.errors import UsageError
 from reticent.guard import handover, letters
 from reticent.guard.handover import Gathered
@@ -31,6 +32,11 @@ class Exported:
     found: Gathered
 
     @property
+    def digest(self) -> str:
+        """The digest of what is handed over, as the register takes it."""
+        return digest_of(self.files)
+
+    @property
     def exit_code(self) -> int:
         """0 when every system asked was searched to its end; 3 when one was not, and the package says so."""
         return 0 if self.found.complete else 3
@@ -43,6 +49,7 @@ class Exported:
             "stopped": {one.system: one.stopped for one in self.found.searched if one.stopped},
             "not_searched": [vars(one) for one in self.found.not_searched],
             "files": sorted(self.files),
+            "package": self.digest,
         }
 
 
@@ -104,3 +111,19 @@ def _explained(found: Gathered) -> list[str | tuple[str, ...]]:
             parts.append(f"{facts.title}. Kept to {facts.purpose}, until: {facts.purpose_end}.")
             parts.append(tuple(letters.visible(line) for line in handover.as_listing(ours)))
     return parts or ["Where was looked, nothing was found. Where nobody looked is listed below."]
+
+
+def severed_paper(opened: Opened, done: Forgotten) -> dict[str, bytes]:
+    """Return the patron's own paper on what was severed at their wish: how much of what, and what stays and why."""
+    gone = tuple(f"{done.titles[name]}: {rows}" for name, rows in done.severed.items())
+    parts: list[str | tuple[str, ...]] = ["Severed, by number of records:", gone or ("nothing was over",)]
+    parts += ["What follows is where something of yours may stay, and why. It does not say that something is there."]
+    for why, what in done.stays.items():
+        parts += [f"Stays, because {why}:", tuple(what)]
+    parts += [
+        "What was severed can no longer be found under your name here. It may stand in backups until they expire."
+    ]
+    today = letters.day(opened.clock.now().date())
+    title = "What was severed at your wish"
+    made = letters.Letter(title, opened.site.library.name, today, "Your own records", (), tuple(parts), office="")
+    return {"severed.txt": letters.as_text(made).encode()} | pdfs({"severed.pdf": made})

@@ -46,6 +46,8 @@ def export(
 
     def show() -> None:
         say(f"Written to {out}: {', '.join(sorted(made.files))}.")
+        say("Where an inquiry was recorded: reticent inquiry advance INQUIRY hand-to-subject", "dim")
+        say(f"  --fact identity=card_and_id --fact package={made.digest}")
         if not made.found.complete:
             say("A system was not searched to its end; the papers say so.", "bold")
 
@@ -56,12 +58,17 @@ def export(
 def sever(
     identity: Annotated[Path, typer.Option("--identity", help="The age key file of the officer at the keyboard.")],
     verified: Annotated[bool, typer.Option("--identity-verified", help="The patron showed who they are.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="A new folder for the patron's paper, with counts.")] = None,
 ) -> None:
-    """Sever everything of one patron whose purpose is over, at their wish. Accounts and numbers as for `export`."""
+    """Sever everything of one patron whose purpose is over, at their wish. Accounts and numbers as for `export`.
+
+    How much it was stands only on the paper for the patron.
+    """
     from reticent.acts.forgetting import forget as act
     from reticent.acts.gate import open_gate
     from reticent.acts.gathering import searchable
     from reticent.acts.handling import role_of
+    from reticent.acts.subject import severed_paper
     from reticent.cli import entering, output
     from reticent.cli.main import OPTIONS
     from reticent.policy.gate import Asker
@@ -74,10 +81,18 @@ def sever(
     accounts = {name: text for name, text in given.items() if not name.startswith("card:")}
     with output.progress(OPTIONS) as progress:
         done = act(site, open_gate(site), asker, cards, accounts, progress, identity_verified=verified)
+    if out is not None:
+        entering.write_out(out, severed_paper(site, done))
 
     def show() -> None:
-        output.say(f"Gone through: {', '.join(done.done) or 'nothing'}.")
-        for name, why in {**done.left, **done.stopped}.items():
-            output.say(f"Left: {name} ({why})")
+        output.say(f"Gone through: {', '.join(done.titles[name] for name in done.done) or 'nothing'}.")
+        for why, what in done.stays.items():
+            output.say(f"\nStays, because {why}:", "bold")
+            for one in what:
+                output.say(f"  {one}")
+        if out is not None:
+            output.say(
+                f"\nThe patron's paper, which says how much it was, is in {out}. Hand it to them, then destroy it."
+            )
 
     finish(done.document(), show, done.exit_code)

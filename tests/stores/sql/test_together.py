@@ -20,6 +20,7 @@ from reticent.stores.sql.grants import statements
 from reticent.stores.sql.introspect import read_structure
 from reticent.stores.sql.reader import SqlReader
 from reticent.stores.sql.severer import SqlSeverer
+from reticent.stores.sql.walks import Whose
 from reticent.systems.load import load_map
 
 CUTOFF = datetime(2026, 1, 1)
@@ -338,3 +339,17 @@ def test_a_renamed_table_is_absent_and_said_so(desk: Desk) -> None:
     desk.do("ALTER TABLE desk.loan RENAME TO loans")
     with pytest.raises(SystemRefused, match="is not a Desk"):
         desk.opened()
+
+
+def test_at_one_persons_wish_their_whole_chains_go_and_no_other(desk: Desk) -> None:
+    """Numbers that are one more than a multiple of nine are the loans of person 2."""
+    desk.loans((10, None, PAST), (19, 10, PAST), (28, None, PAST), (37, 28, OPEN), (11, None, PAST), (20, 11, PAST))
+    _, severer = desk.opened()
+    (step,) = severer.steps("loans")
+    walk, rows = severer.chunks_of(Whose(frozenset({"2"})), step, CUTOFF, "theirs"), 0
+    while (chunk := walk.next(1)) is not None:
+        rows += severer.apply(chunk, 1).rows
+        walk.advance()
+    assert rows == 2
+    assert [number for (number,) in desk.ask("SELECT id FROM desk.loan ORDER BY id")] == [11, 20, 28, 37]
+    assert desk.ask("SELECT count(*) FROM desk.note WHERE body = ''") == [(2,)]
