@@ -56,6 +56,11 @@ def reshare() -> Case:
             f"{R}patron_request": ({},),
             f"{R}protocol_audit": ({},),
         },
+        before=(
+            f"CREATE TABLE {R}request_volume (rv_id text, rv_patron_request_fk text, rv_temporary_item_barcode text)",
+            f"CREATE TABLE {R}shipment_item (si_id text, si_patron_request_fk text)",
+            f"CREATE TABLE {R}state_model_status (sms_id text, sms_trigger_pull_slip_email boolean)",
+        ),
     )
 
 
