@@ -42,6 +42,16 @@ SLIPS = [
     ("keys inside the state", LEAST + '[state]\npath = "state"\nkeys = "state/keys"\n', 8, "inside the state folder"),
     ("not TOML", '[library\nname = "x"\n', 1, "not TOML"),
     ("a bad window", LEAST + '[sever]\nwindow = "at night"\n', 7, "22:00-06:00"),
+    (
+        "closed for ever",
+        LEAST.replace(
+            "[systems",
+            f"closed = [{', '.join(f'2026-{m:02}-{d:02}' for m in (1, 2) for d in range(1, 17))}]\n[systems",
+            1,
+        ),
+        4,
+        "at most 30 closed days",
+    ),
     ("schedule of nothing", LEAST + '[schedule]\nloans = "none applies"\n', 7, "not a record class"),
 ]
 

@@ -9,18 +9,21 @@ import hashlib
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Callable
 from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from reticent.errors import ConfigurationError
 from reticent.model import RecordClass
 from reticent.tomlfile import TomlFile, check, load, nearest
 
 SEARCHED = (Path("reticent.toml"), Path("/etc/reticent/reticent.toml"))
+MOST_CLOSED = 30
+"""Closed days a library may list for a year."""
 EXTRA_RETENTION = ("last_borrower", "refund_window")
 _UNITS = {"hour": 1 / 24, "day": 1, "week": 7, "month": 30, "year": 365}
 _DURATION = re.compile(r"^(\d+) (hour|day|week|month|year)s?$")
@@ -75,6 +78,16 @@ class Library(Strict):
     name: str = Field(min_length=1)
     jurisdiction: str = Field(default="", pattern=r"^([A-Z]{2}(-[A-Z0-9]{1,3})?)?$")
     branches: tuple[str, ...] | Literal["all"] = ()
+    closed: tuple[date, ...] = ()
+    """Days without office hours besides weekends and federal holidays; no clock in working days counts them."""
+
+    @field_validator("closed")
+    @classmethod
+    def _few(cls, days: tuple[date, ...]) -> tuple[date, ...]:
+        years = Counter(day.year for day in days)
+        if any(count > MOST_CLOSED for count in years.values()):
+            raise ValueError(f"at most {MOST_CLOSED} closed days a year, so that no clock can be stopped by them")
+        return days
 
 
 class Officer(Strict):
@@ -226,6 +239,7 @@ class Site(Strict):
     def fingerprint(self) -> str:
         """Return a digest of everything that changes what a run does. Passwords are not in it."""
         content = self.model_dump(mode="json", exclude={"folder", "file", "state"})
+        content["library"].pop("closed")
         for system in content["systems"].values():
             system.pop("accounts")
             system.pop("replicas")

@@ -10,6 +10,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyrage
@@ -494,6 +495,24 @@ def test_the_hold_of_a_case_waits_lapses_and_ends_with_it(desk: Desk) -> None:
     desk.clock.wait(days=15)
     assert holds.held("ils", "old_issues", "circulation") is None, "one officer's hold lapses after ten working days"
     assert not opened.holds.all(), "no row, number or list shows it"
+
+
+def test_closed_days_are_no_working_days_and_a_step_keeps_those_that_stood_when_it_was_taken(desk: Desk) -> None:
+    file = desk.folder / "reticent.toml"
+    text = file.read_text()
+    desk.changed()
+    file.write_text(text.replace('branches = "all"', 'branches = "all"\nclosed = [2026-12-01, 2026-12-03]'))
+    name = desk.record().id
+    typed = {"kind": "informal_request", "library_closed": ["2026-12-02", "2026-12-04", "2026-12-07"]}
+    desk.take(name, "triage", facts=typed)
+    until = datetime(2026, 12, 8, tzinfo=UTC)
+    assert desk.load(name).case.hold.until == until, "Wednesday, Friday and Monday; what was typed counts for nothing"
+    desk.changed()
+    file.write_text(text)
+    assert desk.load(name).case.hold.until == until
+    other = desk.record().id
+    desk.take(other, "triage", facts=typed)
+    assert desk.load(other).case.hold.until == datetime(2026, 12, 4, tzinfo=UTC)
 
 
 def test_registering_a_paper_pauses_its_classes_at_once_for_the_hours_counsel_set(

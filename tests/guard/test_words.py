@@ -46,3 +46,9 @@ def test_working_days(start: str, count: int, end: str) -> None:
 def test_a_year_has_eleven_holidays() -> None:
     days = [date(2026, 1, 1) + timedelta(days=n) for n in range(365)]
     assert sum(day.weekday() < 5 and not is_working_day(day) for day in days) == 11
+
+
+def test_days_the_library_is_closed_are_no_working_days() -> None:
+    closed = [date(2026, 11, 27), date(2026, 12, 1)]
+    assert after_working_days(date(2026, 11, 25), 2, closed) == date(2026, 12, 2)
+    assert after_working_days(date(2026, 11, 25), 2) == date(2026, 11, 30)

@@ -45,7 +45,7 @@ def place(opened: Opened, scope: str, until: datetime, signed: Mapping[str, byte
     ends = until.replace(tzinfo=UTC)
     if ends <= opened.clock.now():
         raise UsageError("A hold must end in the future.", do="Give a later day with --until.")
-    last = end(after_working_days(_today(opened), ALONE_WORKING_DAYS))
+    last = end(after_working_days(_today(opened), ALONE_WORKING_DAYS, opened.site.library.closed))
     if ends > last:
         raise NotPermitted(
             f"One officer holds alone for ten working days at most: until {last - timedelta(days=1):%Y-%m-%d}.",
@@ -87,7 +87,9 @@ def require_first(opened: Opened, scopes: Sequence[str]) -> None:
         ended = datetime.fromisoformat(hold.released or hold.until).astimezone(UTC).date()
         if datetime.fromisoformat(hold.placed).date() == today:
             continue
-        if today <= after_working_days(ended, ALONE_WORKING_DAYS) and _share(opened, hold, scopes):
+        if today <= after_working_days(ended, ALONE_WORKING_DAYS, opened.site.library.closed) and _share(
+            opened, hold, scopes
+        ):
             raise NotPermitted(
                 f"One officer held {hold.scope} alone until {ended}; two officers prolong a hold.",
                 where=f"hold {hold.id}",

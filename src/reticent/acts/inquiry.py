@@ -11,7 +11,7 @@ import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC
+from datetime import UTC, timedelta
 from pathlib import Path
 
 from reticent.acts import law, papers
@@ -37,6 +37,8 @@ from reticent.policy.orders import Act, person
 from reticent.policy.permits import Scope
 from reticent.tomlfile import read
 
+_NEAR = timedelta(days=90)
+"""How far ahead closed days count: further than any clock of ours in working days."""
 DESK = frozenset({(Role.FRONT_LINE, "front line")})
 _DO = "Correct the sheet; docs/how-to/handle-an-inquiry.md shows each one."
 
@@ -107,8 +109,8 @@ def listed(opened: Opened, identity: str = "") -> list[Inquiry]:
 
 def due(opened: Opened, identity: str = "") -> list[tuple[str, Alarm]]:
     """Return what is due within two weeks or overdue, over the inquiries whoever asks may know of."""
-    now = opened.clock.now()
-    found = [(one.id, alarm) for one in listed(opened, identity) for alarm in alarms(one.case, now)]
+    now, closed = opened.clock.now(), opened.site.library.closed
+    found = [(one.id, alarm) for one in listed(opened, identity) for alarm in alarms(one.case, now, closed)]
     reviewed = opened.site.inquiries.playbook_reviewed
     found += [("playbook", alarm) for alarm in playbook(reviewed, now.astimezone(UTC).date())]
     return sorted(found, key=lambda pair: (pair[1].by is None, str(pair[1].by), pair[0], pair[1].says))
@@ -225,6 +227,9 @@ def _facts(
         if name not in FACTS:
             raise UsageError("A fact is unknown.", do=f"Facts of this step: {', '.join((*rule.facts, *rule.may))}.")
     known = _lawful(opened, given, says)
+    today = opened.clock.now().astimezone(UTC).date()
+    near = [day for day in opened.site.library.closed if (inquiry.case.served or today) < day < today + _NEAR]
+    known["library_closed"] = [day.isoformat() for day in sorted(near)]
     if sheet is not None:
         known |= sheet.facts()
         if isinstance(sheet, InstrumentSheet | NotesSheet) and sheet.scope is not None:

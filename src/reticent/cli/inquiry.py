@@ -14,7 +14,17 @@ if TYPE_CHECKING:
     from reticent.acts.casebook import Inquiry
     from reticent.acts.inquiry import Offer, Outcome
 
-_OURS = {"law", "standing", "policy", "scope", "hold_hours", "findings_required", "emergency_clause", "pack_fields"}
+_OURS = {
+    "law",
+    "standing",
+    "policy",
+    "scope",
+    "hold_hours",
+    "findings_required",
+    "emergency_clause",
+    "pack_fields",
+    "library_closed",
+}
 """Facts that law, policy, site and sheet answer themselves: nobody types them."""
 
 app = typer.Typer(help="Inquiries: record, advance, list, show, report.", no_args_is_help=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -30,10 +30,10 @@ class Alarm:
     says: str
 
 
-def alarms(case: Case, now: datetime) -> tuple[Alarm, ...]:
-    """Return what is due on a case within two weeks or overdue, the earliest first."""
+def alarms(case: Case, now: datetime, closed: Collection[date] = ()) -> tuple[Alarm, ...]:
+    """Return what is due on a case within two weeks or overdue, the earliest first; ``closed``: the library's days."""
     today = now.astimezone(UTC).date()
-    found = [Alarm(by, by is not None and by < today, says) for by, says in _all(case, now)]
+    found = [Alarm(by, by is not None and by < today, says) for by, says in _all(case, now, closed)]
     near = [one for one in found if one.by is None or one.by <= today + SOON]
     return tuple(sorted(near, key=lambda one: (one.by or date.max, one.says)))
 
@@ -52,10 +52,10 @@ def playbook(reviewed: date | None, today: date) -> tuple[Alarm, ...]:
     )
 
 
-def _all(case: Case, now: datetime) -> Iterator[tuple[date | None, str]]:
+def _all(case: Case, now: datetime, closed: Collection[date]) -> Iterator[tuple[date | None, str]]:
     if case.state in (State.CLOSED, State.DISPOSED):
         return
-    yield from _paper(case)
+    yield from _paper(case, closed)
     for hold in case.holds:
         yield from _hold(hold, now)
     yield from _gag(case)
@@ -65,7 +65,7 @@ def _all(case: Case, now: datetime) -> Iterator[tuple[date | None, str]]:
         yield from ((None, says) for duty, says in _DUTIES.items() if duty in case.duties)
 
 
-def _paper(case: Case) -> Iterator[tuple[date | None, str]]:
+def _paper(case: Case, closed: Collection[date]) -> Iterator[tuple[date | None, str]]:
     if case.state in _OVER:
         return
     if case.returns is not None:
@@ -73,7 +73,7 @@ def _paper(case: Case) -> Iterator[tuple[date | None, str]]:
     if case.valid_until is not None and case.state is not State.WARRANT_EXECUTION:
         yield case.valid_until, "The last day the paper is in force."
     if case.notice is Notice.REQUIRED and case.served is not None:
-        yield after_working_days(case.served, case.notice_days), "The patron's notice must be sent."
+        yield after_working_days(case.served, case.notice_days, closed), "The patron's notice must be sent."
     if case.not_before is not None:
         yield case.not_before.date(), "The notice clock is over; nothing leaves before."
 

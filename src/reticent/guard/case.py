@@ -161,6 +161,11 @@ class Taken:
         """The UTC day of the step."""
         return self.at.astimezone(UTC).date()
 
+    @property
+    def closed(self) -> frozenset[date]:
+        """The days the library said it was closed, when the step was taken: what counts then counts for ever."""
+        return frozenset(map(date.fromisoformat, self.some("library_closed")))
+
     def flag(self, name: str) -> bool:
         """Return a fact that is true or false; False if it was not given."""
         return bool(self.facts.get(name, False))

@@ -1,4 +1,4 @@
-"""Working days. Weekends and the federal holidays (5 U.S.C. 6103(a)) do not count; a state's own days are not known.
+"""Working days: without weekends, federal holidays (5 U.S.C. 6103(a)) and the days the library lists as closed.
 
 Counting a day too many as working makes a clock of ours end earlier than the law's, never later: a
 warning that comes early harms nobody, a release clock is counted in calendar days.
@@ -6,6 +6,7 @@ warning that comes early harms nobody, a release clock is counted in calendar da
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date, timedelta
 
 _SATURDAY = 5
@@ -14,16 +15,16 @@ _MONDAYS = ((1, 3), (2, 3), (9, 1), (10, 2))
 """(month, which Monday): King's birthday, Washington's birthday, Labor Day, Columbus Day."""
 
 
-def is_working_day(day: date) -> bool:
-    """Whether offices are open: no Saturday, Sunday or federal holiday (or the day it is observed on)."""
-    return day.weekday() < _SATURDAY and day not in _holidays(day.year) | _holidays(day.year + 1)
+def is_working_day(day: date, closed: Collection[date] = ()) -> bool:
+    """Whether offices are open: no week-end, no federal holiday (or the day it is observed on), no ``closed`` day."""
+    return day.weekday() < _SATURDAY and day not in {*_holidays(day.year), *_holidays(day.year + 1), *closed}
 
 
-def after_working_days(day: date, count: int) -> date:
-    """Return the ``count``-th working day after ``day``."""
+def after_working_days(day: date, count: int, closed: Collection[date] = ()) -> date:
+    """Return the ``count``-th working day after ``day``; ``closed``: the library's own days besides."""
     while count:
         day += timedelta(days=1)
-        count -= is_working_day(day)
+        count -= is_working_day(day, closed)
     return day
 
 

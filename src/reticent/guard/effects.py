@@ -39,7 +39,7 @@ def triage(case: Case, taken: Taken) -> Case:
     kind = None if word == "no_request" else Instrument(word)
     asks = kind is not None and kind not in (Instrument.OWN_REQUEST, Instrument.CONSENT, Instrument.GUARDIAN_REQUEST)
     classes = taken.some("classes") or case.classes
-    until = end(after_working_days(taken.day, ASKED_WORKING_DAYS))
+    until = end(after_working_days(taken.day, ASKED_WORKING_DAYS, taken.closed))
     hold = Hold(HoldKind.ASKED, until, classes=classes) if asks else case.hold
     return replace(answered(case, taken), kind=kind, sealed=kind in ALWAYS_SEALED, hold=hold, classes=classes)
 
@@ -178,7 +178,7 @@ def withdraw(case: Case, taken: Taken) -> Case:
 def send_notice(case: Case, taken: Taken) -> Case:
     """Start the notice clock: whole days after the day of sending."""
     sent = taken.date("sent") or taken.day
-    late = case.served is not None and sent > after_working_days(case.served, case.notice_days)
+    late = case.served is not None and sent > after_working_days(case.served, case.notice_days, taken.closed)
     wait = datetime.combine(sent + timedelta(days=case.wait_days + 1), time(), UTC)
     after = replace(unapproved(case), notice=Notice.SENT, not_before=wait)
     return departs(after, Departure.LATE_NOTICE, when=late)
@@ -251,7 +251,7 @@ def under_warrant(case: Case, taken: Taken) -> Case:
     return replace(
         case,
         duties=case.duties | {Duty.COUNTERSIGN},
-        countersign_by=after_working_days(taken.day, 1),
+        countersign_by=after_working_days(taken.day, 1, taken.closed),
         produced_by=frozenset(person for _, person in taken.by),
     )
 
@@ -288,7 +288,7 @@ def answer_hold(case: Case, taken: Taken) -> Case:
 
 def place_hold(case: Case, taken: Taken) -> Case:
     """Place a hold of one officer; what a paper holds goes on in it."""
-    until = end(after_working_days(taken.day, ALONE_WORKING_DAYS))
+    until = end(after_working_days(taken.day, ALONE_WORKING_DAYS, taken.closed))
     hold = Hold(HoldKind.ALONE, until, scope=case.scope, classes=case.classes)
     now = case.hold
     if now.kind is HoldKind.PROVISIONAL and now.in_force(taken.at):

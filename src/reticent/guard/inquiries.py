@@ -182,7 +182,7 @@ RULES: Mapping[Step, Rule] = MappingProxyType(
             ANYONE,
             "R33",
             ("kind", "law", "standing"),
-            ("emergency_clause", "classes"),
+            ("emergency_clause", "classes", "library_closed"),
             effect=effects.triage,
         ),
         Step.CLOSE_WITHOUT_REQUEST: Rule(
@@ -487,7 +487,7 @@ RULES: Mapping[Step, Rule] = MappingProxyType(
             OFFICER,
             "R43",
             ("sent",),
-            ("letter",),
+            ("letter", "library_closed"),
             (
                 (lambda case, _: not case.gagged, "The paper forbids telling the patron."),
                 (lambda case, _: case.notice is Notice.REQUIRED, "Counsel has not said that a notice is due."),
@@ -655,7 +655,7 @@ RULES: Mapping[Step, Rule] = MappingProxyType(
             OFFICER,
             "R29",
             ("scope",),
-            ("package",),
+            ("package", "library_closed"),
             needs=(
                 (lambda case, taken: taken.word("scope") == case.scope, "This is not the warrant's scope."),
                 need.IN_FORCE,
@@ -733,6 +733,7 @@ RULES: Mapping[Step, Rule] = MappingProxyType(
             None,
             OFFICER,
             "R48",
+            may=("library_closed",),
             needs=(
                 need.NOT_CONFIRMED,
                 (lambda case, _: not case.alone, "One officer places a hold once; two confirm."),

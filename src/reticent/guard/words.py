@@ -299,10 +299,17 @@ FIELDS = ("identity", "overdue_count_and_kind", "surveillance")
 """The parts of a record that a pack may open alone."""
 EVERYTHING = "everything"
 """Counsel's word for no limit."""
+
+
+def _are_days(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(map(_is_day, value))
+
+
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 FLAG = FactType(lambda value: type(value) is bool, "true or false")
 COUNT = FactType(lambda value: type(value) is int and 0 <= value <= 10**6, "a whole number from 0")
 DAY = FactType(_is_day, "a day such as 2026-03-01")
+DAYS = FactType(_are_days, "a list of days")
 DIGEST = FactType(lambda value: isinstance(value, str) and _DIGEST.fullmatch(value) is not None, "a SHA-256 digest")
 
 FACTS: Mapping[str, tuple[FactType, str]] = MappingProxyType(
@@ -404,6 +411,7 @@ FACTS: Mapping[str, tuple[FactType, str]] = MappingProxyType(
         "letter": (DIGEST, "the digest of the letter sent"),
         "minutes": (COUNT, "minutes of work"),
         "cents": (COUNT, "cost in cents"),
+        "library_closed": (DAYS, "days the library is closed besides weekends and federal holidays"),
         "retention_days": (COUNT, "days a closed inquiry is kept"),
     }
 )
