@@ -72,8 +72,9 @@ class Office:
     def card(self, few: int = 0) -> tuple[int, str]:
         """Return (number, card) of the reader with the most returned loans, or of the ``few``-th next."""
         number = self.lab.ask(
-            "SELECT borrowernumber FROM old_issues WHERE borrowernumber IS NOT NULL GROUP BY borrowernumber"
-            f" ORDER BY COUNT(*) DESC, borrowernumber LIMIT 1 OFFSET {few}"
+            "SELECT o.borrowernumber FROM old_issues o JOIN borrowers USING (borrowernumber)"
+            " WHERE cardnumber <> 'ANONYMOUS' GROUP BY o.borrowernumber"
+            f" ORDER BY COUNT(*) DESC, o.borrowernumber LIMIT 1 OFFSET {few}"
         )
         return number, self.lab.ask("SELECT cardnumber FROM borrowers WHERE borrowernumber = :n", n=number)
 

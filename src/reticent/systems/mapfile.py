@@ -196,7 +196,10 @@ class Series(Strict):
     """The date of the use, if its patron counts as an active borrower of that year."""
     order: int
     who: str = ""
-    """The field (or ``link.field``) that says whose a row is, where ``persons`` does not; empty: rows do not say."""
+    """The field (or ``link.field``) that says whose a row is, where ``persons`` does not or not always.
+
+    Without either, or with names and addresses only, rows do not say.
+    """
     weak: str = ""
     purpose: str
     purpose_end: str

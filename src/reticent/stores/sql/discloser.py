@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from reticent.errors import NotPermitted, SystemRefused
-from reticent.model import NotLookedAt
+from reticent.model import NotLookedAt, RecordClass
 from reticent.policy.permits import Grant, Scope, Verb
 from reticent.stores.needles import LEAST
 from reticent.stores.sql.compile import Column
@@ -25,6 +25,7 @@ from reticent.stores.sql.database import Database
 from reticent.stores.sql.streams import stream
 from reticent.stores.sql.walks import Whose
 from reticent.systems.mapfile import Issued, Roster, Series, Titled
+from reticent.systems.structure import family
 
 _OWN_NUMBER = "system's own number "
 """Before an item's internal number, which so is never taken for a barcode that is written alike."""
@@ -55,6 +56,7 @@ class SqlDiscloser:
         self.system, self._database, self._roster = database.system, database, database.loaded.roster
         self._engine, self._open = open_engine(url, database.system), open_permit
         self.left_out: list[NotLookedAt] = []
+        self._numbers: Mapping[tuple[str, str], str] | None = None
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -232,13 +234,14 @@ class SqlDiscloser:
         self.left_out.append(NotLookedAt(self.system, place, why))
 
     def _series(self, series: Series, match: _Match) -> Iterator[Mapping[str, object]]:
-        if why := self._unreadable(series, match):
+        question = _Question(self._database, series)
+        if why := self._unreadable(question, match):
             self._leave_out(series.title, why)
             return
-        question = _Question(self._database, series)
+        issued = self._issued() if any(question.by_issued) else {}
         rows, undated = 0, 0
         for row in stream(self._engine, self.system, question.query()):
-            found = question.read(row)
+            found = question.read(row, issued)
             patron = match.patron(found)
             if patron is None:
                 continue
@@ -262,10 +265,22 @@ class SqlDiscloser:
         if undated:
             self._leave_out(series.title, "some of its rows have no date that can be read, so none inside the scope")
 
-    def _unreadable(self, series: Series, match: _Match) -> str:
+    def _issued(self) -> Mapping[tuple[str, str], str]:
+        """Return (field, identifier) -> number of every patron whose identifier is theirs alone."""
+        if self._numbers is None:
+            found: dict[tuple[str, str], set[str]] = {}
+            for number, *values in stream(self._engine, self.system, self._people(self._roster.issued)):
+                for field, value in zip(self._roster.issued, values, strict=True):
+                    if value:
+                        found.setdefault((field, _fold(value)), set()).add(str(number))
+            self._numbers = {each: next(iter(numbers)) for each, numbers in found.items() if len(numbers) == 1}
+        return self._numbers
+
+    def _unreadable(self, question: _Question, match: _Match) -> str:
+        series = question.series
         if series.id in self._database.fit.refused:
             return f"not touched here: {self._database.fit.refused[series.id]}"
-        if not series.persons and not series.who:
+        if not question.tells_whose:
             return "its rows do not say for certain whose they are"
         return "" if series.date or series.ended or match.undated else "its rows carry no date"
 
@@ -311,18 +326,47 @@ class _Question:
     """The one query of a series, the same for every scope, and how its rows are read."""
 
     def __init__(self, database: Database, series: Series) -> None:
-        self._database, self._series = database, series
+        self._database, self.series = database, series
         self._conditions = Conditions(database, series)
         fields = database.loaded.tables[series.table].fields
         roster = database.loaded.roster
         own = roster.identifiers if isinstance(roster, Roster) and series.table == roster.table else ()
-        self._who = series.persons or (series.who,)
-        self._item = ("item",) if "item" in fields else ()
-        self._tells = tuple(name for name in (*database.loaded.tells, *own) if name in fields)
+        self._who, by_issued = self._whose(roster)
+        self.by_issued = (*("" for _ in series.persons), by_issued) if series.who else ("",) * len(series.persons)
+        """For each field that says whose a row is: the identifier of the roster it holds; "" for the number."""
+        # What staff did is theirs; what it was done to is somebody else's use.
+        others = series.record_class is RecordClass.STAFF_ACTION
+        self._item = ("item",) if "item" in fields and not others else ()
+        self._tells = tuple(name for name in (*database.loaded.tells, *own) if name in fields and not others)
+
+    def _whose(self, roster: Roster | None) -> tuple[tuple[str, ...], str]:
+        """Return the fields that say whose a row is, and which issued identifier the last of them holds."""
+        link, _, name = self.series.who.partition(".")
+        join = self._database.loaded.tables[self.series.table].links.get(link)
+        if roster is not None and join is not None and join.table == roster.table and name == roster.number:
+            ((theirs, ours),) = list(join.on.items())[:1]
+            if len(join.on) == 1 and theirs in roster.issued:
+                return (*self.series.persons, ours), theirs
+        return tuple(filter(None, (*self.series.persons, self.series.who))), ""
+
+    @property
+    def tells_whose(self) -> bool:
+        """Whether a field holds patrons' numbers, or identifiers that lead to them: not names, mail or telephones."""
+        roster = self._database.loaded.roster
+        assert roster is not None  # noqa: S101 - there is no discloser without one
+        number = self._kind(roster.table, roster.number)
+        return bool(self.series.who) or any(
+            self._kind(self.series.table, name) == number for name in self.series.persons
+        )
+
+    def _kind(self, table: str, name: str) -> str:
+        column = self._database.fit.columns[table][name]
+        kind = self._database.fit.types.get(table, {}).get(column or "", "")
+        return kind if kind == "uuid" else family(kind)
 
     def query(self) -> sa.Select[Any]:
         """Return the query: every tie of the series that is the site's own."""
-        conditions, series = self._conditions, self._series
+        conditions, series = self._conditions, self.series
         compiler, source = conditions.compiler, conditions.source
         living = [compiler.holds(source, series.table, condition) for condition in series.open.values()]
         living += [compiler.fails(source, series.table, series.over)] if series.over is not None else []
@@ -338,14 +382,18 @@ class _Question:
             where.append(compiler.holds(source, series.table, conditions.scope))
         return sa.select(*labelled).select_from(source).where(*where)
 
-    def read(self, row: Row) -> _Found:
+    def read(self, row: Row, issued: Mapping[tuple[str, str], str]) -> _Found:
         """Read one row of the query."""
         used_at, ended, is_open, *rest = row
         who, rest = rest[: len(self._who)], rest[len(self._who) :]
         item, tells = rest[: len(self._item)], rest[len(self._item) :]
         told = {name: str(value) for name, value in zip(self._tells, tells, strict=True) if value is not None}
         return _Found(
-            tuple(str(number) for number in who if number is not None),
+            tuple(
+                issued.get((field, _fold(value)), "") if field else str(value)
+                for field, value in zip(self.by_issued, who, strict=True)
+                if value is not None
+            ),
             str(item[0]) if item and item[0] is not None else "",
             None if used_at is None else float(used_at),
             None if ended is None else float(ended),
