@@ -165,6 +165,20 @@ def test_a_nil_return_lists_where_nobody_looked_and_never_says_that_nothing_exis
     assert card not in text
 
 
+def test_a_hosted_service_that_is_declared_is_named_with_whom_to_ask(
+    sample: kit.Sample, keys: Path, tmp_path: Path
+) -> None:
+    lab = sample.sqlite(tmp_path)
+    chat = '[systems.chat]\nkind = "declared"\nclasses = ["reference"]\nretention = "contract: 14 days"\n'
+    office = Office(lab, keys, more=chat + 'contact = "privacy@vendor.example"\nattested = 2026-10-01\n')
+    said = "chat: reference (cannot be reached; declared: contract: 14 days, attested 2026-10-01; to be asked: privacy@vendor.example)"
+    made = released(office, whole("29999999999999"))
+    assert said in " ".join(made.files["nil-return.txt"].decode().split())
+    found = lab.run("--json", "find").json["not_looked_at"]
+    assert ["privacy@vendor.example" in one["why"] for one in found if one["system"] == "chat"] == [True]
+    lab.close()
+
+
 def test_a_card_nobody_has_is_a_nil_return_that_says_so_by_count_only(sqlite_office: Office) -> None:
     made = released(sqlite_office, whole("29999999999999"))
     assert made.nil

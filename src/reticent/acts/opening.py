@@ -225,4 +225,5 @@ def declared(name: str, system: System) -> NotLookedAt:
     classes = ", ".join(system.classes) or "its records"
     said = f"; declared: {system.retention}" if system.retention else ""
     attested = f", attested {system.attested}" if system.attested else ", not attested"
-    return NotLookedAt(name, classes, f"cannot be reached{said}{attested}")
+    ask = f"; to be asked: {system.contact}" if system.contact else ""
+    return NotLookedAt(name, classes, f"cannot be reached{said}{attested}{ask}")

@@ -111,6 +111,9 @@ and have the register say so before and after.
 
      age -d -i FIRST-OFFICER.key -o half.age FILE.key.age
 
+   A key file under a passphrase (open.key.age) is given as it is: age asks for the passphrase.
+   From the printed sheet, type its one long line into a file, and shred that after.
+
 3. The officer named second runs, with their own key file:
 
      age -d -i SECOND-OFFICER.key -o seal.key half.age
@@ -118,6 +121,9 @@ and have the register say so before and after.
 4. Together:
 
      age -d -i seal.key -o content.zip {CONTENT}
+
+   It is a ZIP: data/ties.csv holds the records, data/about.txt says what they are and how to
+   check them. Of a yearly drill it is one sentence and no ZIP.
 
 5. When done, destroy half.age, seal.key and what came out, unless an order says otherwise:
 
