@@ -136,6 +136,19 @@ CASES = [
     Row("no witness can be reached", "US-WI!", "order; good; approve_it; search %worksheet @custodian; carry_out; "
         "prepare package=$ @custodian; release package=$ witness=paper @custodian+counsel; finish @custodian; look_back; "
         "lift; cosign %checkpoint @custodian; close @custodian", "closed"),
+    Row("an approved order is registered anew", "US-WI!", "order; good; approve_it; register_instrument %document +order "
+        "@custodian; send_to_counsel @custodian; good; carry_out", "counsel_review", "no rule permits it"),
+    Row("an approved demand is narrowed", "US-WI!", "order; good; approve_it; challenge motion=narrow @counsel; "
+        "ruling ruling=narrowed %document +scope @counsel; good; carry_out", "counsel_review", "no rule permits it"),
+    Row("counsel lets identity out alone", "US-WI", "order; examine court_order=true good_cause=true "
+        "specific_facts=true competent_jurisdiction=true findings_shown=0 notice_required=false advises_requester=false "
+        "fields=identity @counsel; approve_it; search %worksheet @custodian; carry_out", "searched"),
+    Row("a second hold is placed beside the first", "US-WI!", "order; confirm_hold until=2027-02-28 @custodian+counsel; "
+        "confirm_hold until=2027-01-31 classes=notice +other @custodian+alternate; lift; good; approve_it", "approved"),
+    Row("an officer holds once", "US-WI!", "order; place_hold @custodian; wait 20d; place_hold @alternate",
+        "counsel_review", "places a hold once"),
+    Row("a confirmed hold has run out", "US-WI!", "order; confirm_hold until=2026-12-02 @custodian+counsel; wait 5d; "
+        "place_hold @custodian", "counsel_review"),
     Row("a paper checkpoint needs two officers", "US-WI!", "order; good; approve_it; search %worksheet @custodian; "
         "carry_out; prepare package=$ @custodian; release package=$ witness=paper @custodian", "prepared",
         "two officers sign the checkpoint"),
@@ -160,6 +173,8 @@ CASES = [
         "send_notice sent=2026-12-05 %letter @custodian", "notice_clock"),
     # ---- emergencies
     Row("Illinois: an emergency, identity only", "US-IL!", "emergency; approve_it", "approved"),
+    Row("Illinois: in an emergency people hand over, not Reticent", "US-IL!", "emergency; approve_it; carry_out", "approved",
+        "no rule permits it"),
     Row("Illinois: an emergency asks for titles", "US-IL!", "record; triage kind=exigent_request; open_exigent @custodian; "
         "take_officers_form fields=surveillance %document +scope @custodian", "exigent_review", "opens identity only"),
     Row("Illinois: nobody confirmed the pack", "US-IL", "emergency; approve_it", "exigent_review",
@@ -176,6 +191,8 @@ CASES = [
     # ---- parents
     Row("Wisconsin: a parent of a child of 12", "US-WI!", "parent; verify_relation proofs=custody_order age:12 +scope @custodian; "
         "approve_it", "approved"),
+    Row("Wisconsin: to a parent people hand over, not Reticent", "US-WI!", "parent; verify_relation proofs=custody_order age:12 "
+        "+scope @custodian; approve_it; carry_out", "approved", "no rule permits it"),
     Row("Wisconsin: a parent of a child of 17", "US-WI!", "parent; verify_relation proofs=custody_order age:17 +scope @custodian; "
         "approve_it", "guardian_review", "The law forbids it"),
     Row("Wisconsin: the relation is not shown", "US-WI!", "parent; verify_relation proofs= +scope @custodian",
@@ -197,6 +214,16 @@ CASES = [
     # ---- consent and vendors
     Row("consent is withdrawn", "US-WI!", "consent; approve_it; withdraw_consent @custodian; finish @custodian; "
         "close @custodian", "closed"),
+    Row("consent is carried out", "US-WI!", "consent; approve_it; release_it; debrief minutes=9 cents=0 @custodian; "
+        "close @custodian", "closed"),
+    Row("consent is carried out within its days only", "US-WI!", "consent; approve_it; wait 70d; carry_out", "approved",
+        "no rule permits it"),
+    Row("withdrawn consent opens nothing", "US-WI!", "consent; approve_it; withdraw_consent @custodian; carry_out",
+        "refused", "no rule permits it"),
+    Row("consent one officer approved", "US-WI!", "consent; approve @custodian", "consent_review", "It is for"),
+    Row("consent that speaks for two", "US-WI!", "record party=attorney level=private; triage kind=consent; open_consent "
+        "from_patron=true identity=card_and_id expires=2027-01-31 %document +two @custodian", "triaged",
+        "one patron's, about their own record"),
     Row("consent brought by the asker", "US-WI!", "record party=attorney level=private; triage kind=consent; open_consent "
         "from_patron=false identity=card_and_id expires=2027-01-31 %document +scope @custodian", "triaged",
         "Consent comes from the patron alone"),

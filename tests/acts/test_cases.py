@@ -100,6 +100,8 @@ def sheets(card: str) -> Mapping[str, Mapping[str, object]]:
         "warrant": warrant,
         "gagged": warrant | {"gag": True},
         "scope": {"notes": "As the paper says.", "scope": scope},
+        "two": {"scope": scope | {"patrons": [card, "2"]}},
+        "other": {"scope": scope | {"classes": ["notice"]}},
         "film": {"scope": scope | {"classes": ["surveillance"]}},
         "inventory": {
             "others_kept_unseen": True,

@@ -380,7 +380,7 @@ def test_the_published_policy_says_what_is_in_force(library: Library) -> None:
     for said in ("Wis. Stat.", "Finished loans: kept until", "The custodian of records: Custodian", "court order"):
         assert said in text, said
     promises = (library.folder / "pages" / "promises.html").read_text()
-    assert promises.count("kept, for every possible request") == 30
+    assert promises.count("kept, for every possible request") == 32
     assert "Try to break it" in promises
     assert not (library.folder / "pages" / "policy-marked.html").exists()
 

@@ -271,6 +271,58 @@ def test_a_warrant_in_execution_needs_one_officer_and_nothing_else_does(library:
     assert not library.gate.prepare(paper, CUSTODIAN, alone, ["ils"], "warrant").allowed
 
 
+CONSENT: dict[str, object] = {
+    "kind": "consent", "from_patron": True, "good_cause": False, "specific_facts": False, "competent_jurisdiction": False,
+}  # fmt: skip
+BAD_CONSENTS: dict[str, dict[str, object]] = {
+    "through the asker, or withdrawn": {"from_patron": False},
+    "run out": {"valid_until": NOW},
+    "the law forbids": {"law": "MUST_NOT"},
+    "the law was never asked": {"law": None},
+    "a parent's word for it": {"kind": "guardian_request"},
+    "an emergency for it": {"kind": "exigent_request"},
+    "a paper with consent in it": {"kind": "attorney_subpoena"},
+}
+
+
+def test_on_consent_the_patrons_own_ties_leave_and_to_the_patron_alone(library: Library) -> None:
+    given = order(**CONSENT)
+    approvals = library.sign(given, "custodian", "counsel")
+    decision = library.gate.prepare(given, CUSTODIAN, approvals, ["ils"])
+    assert library.gate.open(decision.permits[0], "ties", "ils").action == "prepareByConsent"
+    outgoing = library.gate.outgoing(given, approvals)
+    assert outgoing.base.principal == Uid("Patron", "51")
+    assert outgoing.decide(row()).allowed
+    for name, change in OUT_OF_SCOPE.items():
+        assert not outgoing.decide(row(**change)).allowed, name
+    assert library.journal.entries == [], "the ledger does not tell that there is an inquiry"
+    library.clock.moment = given.paper.valid_until
+    assert not outgoing.decide(row()).allowed
+
+
+@pytest.mark.parametrize("name", BAD_CONSENTS)
+def test_less_than_a_patrons_own_consent_opens_nothing(library: Library, name: str) -> None:
+    bad = order(**CONSENT | BAD_CONSENTS[name])
+    approvals = library.sign(bad, "custodian", "counsel")
+    assert not library.gate.prepare(bad, CUSTODIAN, approvals, ["ils"]).allowed
+    assert not library.gate.outgoing(bad, approvals).decide(row()).allowed
+
+
+@pytest.mark.parametrize("roles", [(), ("custodian",), ("counsel",)])
+def test_on_consent_too_two_officers_approve(library: Library, roles: tuple[str, ...]) -> None:
+    given = order(**CONSENT)
+    approvals = library.sign(given, *roles)
+    assert not library.gate.prepare(given, CUSTODIAN, approvals, ["ils"]).allowed
+    assert not library.gate.outgoing(given, approvals).decide(row()).allowed
+
+
+@pytest.mark.parametrize("patrons", [(), ("51", "52")])
+def test_a_consent_of_nobody_or_of_two_lets_nothing_out(library: Library, patrons: tuple[str, ...]) -> None:
+    given = order(**CONSENT, scope=scope(patrons=frozenset(patrons), items=frozenset({"9"})))
+    approvals = library.sign(given, "custodian", "counsel")
+    assert not library.gate.outgoing(given, approvals).decide(row()).allowed
+
+
 def test_a_confirmed_hold_gathers_for_its_sealed_copy(library: Library) -> None:
     paper = order(kind="attorney_subpoena", law="NEEDS_COUNSEL")
     approvals = library.sign(paper, "custodian", "alternate", act="hold")

@@ -110,6 +110,7 @@ class Inquiry:
             specific_facts="specific_facts" in found,
             competent_jurisdiction="competent_jurisdiction" in found,
             defect_open=bool(case.defects) and act != "hold",
+            from_patron=case.basis == "consent",
             not_before=None if act == "hold" else case.not_before,
             document=case.document,
         )

@@ -234,6 +234,10 @@ def _facts(
         known |= sheet.facts()
         if isinstance(sheet, InstrumentSheet | NotesSheet) and sheet.scope is not None:
             known["scope"] = inquiry.scope_digest(sheet.scope.scope())
+            if step is Step.OPEN_CONSENT and (len(set(sheet.scope.patrons)) != 1 or sheet.scope.items):
+                raise UsageError(
+                    "A consent is one patron's, about their own record.", do="Name one patron in [scope], and no items."
+                )
     known |= {"policy": in_force(opened).bundle.digest} if "policy" in rule.facts else {}
     known |= _closed(opened, inquiry) if "pack_fields" in rule.may else {}
     known |= {name: papers.digest(path) for name, path in offer.files.items()}

@@ -29,7 +29,7 @@ from reticent.policy.terms import BY_GATE, Uid
 from reticent.ports import Clock, Journal, PermitRegister
 
 SET_BY_GATE = frozenset({"now", "year", "custodianApproval", "counselApproval"})
-ABOUT_INQUIRIES = frozenset({"release", "releaseUnderWarrant"})
+ABOUT_INQUIRIES = frozenset({"release", "releaseUnderWarrant", "receiveByConsent"})
 
 
 @dataclass(frozen=True)
@@ -128,29 +128,30 @@ class Gate:
         """Decide whether an order's ties may be gathered; when allowed, carries a permit for each system.
 
         ``act``: ``release``, ``warrant`` (a search warrant being executed), ``hold`` (the sealed copy
-        of a confirmed hold), or ``preview`` (its permits open counts, nobody's ties).
+        of a confirmed hold), or ``preview`` (its permits open counts, nobody's ties). On a patron's consent a
+        release is asked for as the patron's own access.
         """
-        action = {
-            "release": "prepareRelease",
-            "warrant": "prepareUnderWarrant",
-            "hold": "copyForHold",
-            "preview": "previewScope",
+        action, purpose = {
+            "release": ("prepareByConsent", "ownAccess") if _consents(order) else ("prepareRelease", "courtOrder"),
+            "warrant": ("prepareUnderWarrant", "courtOrder"),
+            "hold": ("copyForHold", "inquiry"),
+            "preview": ("previewScope", "courtOrder"),
         }[act]
-        purpose = "inquiry" if act == "hold" else "courtOrder"
         inquiry = Uid("Inquiry", order.case)
         request = Request(Uid("Staff", asker.id), action, inquiry, {"purpose": Uid("Purpose", purpose)}, asker.entity())
         decision = self._decide(self._ordered(request, order, approvals, act))
         return self._with_permits(decision, action, purpose, order.case, order.scope, systems)
 
     def outgoing(self, order: Order, approvals: Sequence[Approval], act: Act = "release") -> Outgoing:
-        """Return the last door of a release: every row is decided once more before it leaves."""
-        base = Request(
-            Uid("OutsideParty", order.paper.recipient),
-            "releaseUnderWarrant" if act == "warrant" else "release",
-            Uid("Tie", ""),
-            {"purpose": Uid("Purpose", "courtOrder")},
-            {},
-        )
+        """Return the last door of a release: every row is decided once more before it leaves.
+
+        On a consent the patron receives, whoever the rows go on to: a consent of more than one is nobody's.
+        """
+        who, purpose = Uid("OutsideParty", order.paper.recipient), "courtOrder"
+        action = "releaseUnderWarrant" if act == "warrant" else "release"
+        if _consents(order):
+            who, action, purpose = Uid("Patron", "+".join(sorted(order.scope.patrons))), "receiveByConsent", "ownAccess"
+        base = Request(who, action, Uid("Tie", ""), {"purpose": Uid("Purpose", purpose)}, {who: {}})
         return Outgoing(self, self._ordered(base, order, approvals, act))
 
     def own_export(self, patron: str, asker: Asker, systems: Iterable[str], *, identity_verified: bool) -> Decision:
@@ -262,6 +263,10 @@ class Outgoing:
         return self.gate._decide(request.knowing(entities))
 
 
+def _consents(order: Order) -> bool:
+    return order.paper.kind == "consent"
+
+
 def order_facts(order: Order) -> dict[Uid, Attributes]:
     """Return an order as the facts the rules read: paper, inquiry, recipient, whom and what it names."""
     paper, scope = order.paper, order.scope
@@ -276,6 +281,7 @@ def order_facts(order: Order) -> dict[Uid, Attributes]:
         "specificFacts": paper.specific_facts,
         "competentJurisdiction": paper.competent_jurisdiction,
         "defectOpen": paper.defect_open,
+        "fromPatron": paper.from_patron,
         "from": int(paper.valid_from.timestamp()),
         "until": int(paper.valid_until.timestamp()),
         "notBefore": int(paper.not_before.timestamp()) if paper.not_before else 0,

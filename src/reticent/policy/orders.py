@@ -28,7 +28,8 @@ class Paper:
     """The instrument as counsel recorded it. ``kind`` and ``recipient_kind`` are words of the schema.
 
     ``recipient`` is an opaque id of the agency or court, ``document`` the SHA-256 (hex) of the
-    scanned paper; times are UTC; ``not_before`` is the end of a notice clock, None when none runs.
+    scanned paper; times are UTC; ``not_before`` is the end of a notice clock, None when none runs;
+    ``from_patron`` says that it is a patron's own consent, from the patron alone, which still stands.
     """
 
     kind: str
@@ -40,6 +41,7 @@ class Paper:
     specific_facts: bool = False
     competent_jurisdiction: bool = False
     defect_open: bool = False
+    from_patron: bool = False
     not_before: datetime | None = None
     document: str = ""
 

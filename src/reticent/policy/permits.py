@@ -28,6 +28,7 @@ Verb = Literal["ties", "count", "roster"]
 OPENS: dict[str, Verb] = {
     "prepareRelease": "ties",
     "prepareUnderWarrant": "ties",
+    "prepareByConsent": "ties",
     "copyForHold": "ties",
     "previewScope": "count",
     "prepareOwnExport": "ties",

@@ -30,6 +30,8 @@ PAPERED = {
     "release": "courtOrder",
     "prepareUnderWarrant": "courtOrder",
     "releaseUnderWarrant": "courtOrder",
+    "prepareByConsent": "ownAccess",
+    "receiveByConsent": "ownAccess",
 }
 """The questions that rest on a paper, with the purpose each is asked for."""
 
@@ -40,7 +42,8 @@ class Situation:
     ``Patron``, ``Guardian``, ``Job sever``); the rest are words of the schema.
 
     ``own`` tells whether a patron or guardian asks about their own; ``sound`` whether the paper
-    carries good cause, specific facts and competent jurisdiction; ``signed`` is one of ``SIGNED``.
+    carries good cause, specific facts and competent jurisdiction, or is a consent from the patron alone;
+    ``signed`` is one of ``SIGNED``.
     """
 
     asker: str
@@ -172,6 +175,7 @@ def _paper(
         "specificFacts": situation.sound,
         "competentJurisdiction": situation.sound,
         "defectOpen": False,
+        "fromPatron": situation.sound,
         "from": moment - DAY,
         "until": moment + DAY,
         "notBefore": 0,
@@ -208,7 +212,7 @@ def worth_trying(bundle: Bundle) -> Iterator[Situation]:
                     purpose = _purpose(kind.action)
                     yield Situation(asker, kind.action, kind.resource, state=state, purpose=purpose)
                 continue
-            if asker not in ("Staff frontLine", "Staff custodian", "OutsideParty lawEnforcement"):
+            if asker not in ("Staff frontLine", "Staff custodian", "OutsideParty lawEnforcement", "Patron"):
                 continue
             for paper in schema.enums["InstrumentKind"]:
                 for signed in SIGNED:
