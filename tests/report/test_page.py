@@ -156,6 +156,19 @@ def test_without_a_check_what_no_map_knows_still_stands_against_it() -> None:
     assert (answer.state, kinds) == ("broken", {"Unmapped place", "Weak pseudonym", "Refused series"})
 
 
+def test_copies_and_weak_pseudonyms_stand_on_the_page_the_overdue_first_and_no_copy_twice() -> None:
+    page = " ".join(words(render(results())).split())
+    assert "visits(token)4,900 of 5,000 values of a sampleMD5null it" in page
+    assert "pseudonymsall 40 rowsone key" in page
+    assert page.index("30 days: overdue") < page.index("write-ahead log")
+    copied = {"system": "ils", "place": "nightly: old.sql", "why": "severed is not purged"}
+    listed = replace(results(), check={**check(plain, []), "not_looked_at": [copied]})
+    assert words(render(listed)).count("severed is not purged") == 0
+    none = inventory(plain, []) | {"copies": [], "weak_pseudonyms": []}
+    assert "No copy is known" in words(render(results(after=none)))
+    assert 'href="#weak"' not in render(results(after=none))
+
+
 def test_every_part_may_be_missing() -> None:
     whole = results()
     for part in ("before", "plan", "run", "after", "check", "statistics", "evidence"):

@@ -75,6 +75,34 @@ def settings(inventory: Document) -> Table:
     return Table("Settings that create or show ties", ("Setting", "Now", "Why it matters", "What to do"), rows)
 
 
+def weak(inventory: Document) -> Table:
+    """Return the pseudonyms that can be undone, and how far they were."""
+    rows = [
+        (f"{each['system']}: {each['place']}", _undone(each), each["why"], each.get("advice", ""))
+        for each in inventory["weak_pseudonyms"]
+    ]
+    return _cut("Pseudonyms that can be undone", ("Place", "Undone", "How, and why it can be", "What to do"), rows, 40)
+
+
+def _undone(each: Document) -> str:
+    of = each.get("of")
+    return f"{each['reversed']:,} of {of:,} values of a sample" if of else f"all {each['rows']:,} rows"
+
+
+def copies(inventory: Document) -> Table:
+    """Return the copies and media where severed values may still stand, the overdue first."""
+    rows = [
+        (
+            (each["medium"], each["system"]),
+            each["keeps"],
+            f"{each['expires']}{': overdue' if each['overdue'] else ''}",
+            each["said"],
+        )
+        for each in sorted(inventory["copies"], key=lambda each: not each["overdue"])
+    ]
+    return _cut("Copies and media", ("Where", "What it keeps", "Gone after", "What was met there"), rows, 60)
+
+
 def staying(rows: Sequence[Open]) -> Table:
     """Return the ties that may stay for now."""
     cells = [(each.title, each.open, each.within, each.why, each.ends) for each in rows]
@@ -87,9 +115,10 @@ def statistics(found: Kept) -> Table:
     return Table("The same numbers, and what else is counted", ("What is counted", *found.years), rows)
 
 
-def unseen(places: Sequence[Mapping[str, str]]) -> Table:
-    """Return what was not looked at."""
-    rows = [(each["place"], each["system"], each["why"]) for each in places]
+def unseen(places: Sequence[Mapping[str, str]], inventory: Document | None) -> Table:
+    """Return what was not looked at; the copies have a table of their own."""
+    copied = {(each["system"], each["medium"]) for each in (inventory or {}).get("copies", ())}
+    rows = [(p["place"], p["system"], p["why"]) for p in places if (p["system"], p["place"]) not in copied]
     return Table("Not looked at", ("Place", "System", "Why"), rows)
 
 

@@ -80,9 +80,14 @@ def _of_inventory(inventory: Document | None) -> Iterator[Mapping[str, Any]]:
     for place in inventory["unmapped"]:
         yield _finding("unmapped place", place, place["place"], 1, place["why"])
     for place in inventory["weak_pseudonyms"]:
-        yield _finding("weak pseudonym", place, place["place"], place["rows"], place["why"])
+        yield _finding("weak pseudonym", place, place["place"], weight(place), place["why"])
     for place in inventory["refused"]:
         yield _finding("refused series", place, place["series"], 1, place["why"])
+
+
+def weight(weak: Document) -> int:
+    """Return the rows of a pseudonym the map knows, or how many values of a sample were undone."""
+    return int(weak.get("rows") or weak.get("reversed") or weak.get("of") or 0)
 
 
 def _finding(kind: str, found: Document, place: str, count: int, advice: str) -> Mapping[str, Any]:
