@@ -193,6 +193,21 @@ def test_counsel_opens_what_a_draft_keeps_closed_in_one_case_and_that_is_a_depar
         desk.take(other, "examine", "counsel", facts=typed)
 
 
+def test_steps_that_would_be_refused_now_are_told_with_the_reason(desk: Desk) -> None:
+    name = to_counsel(desk)
+    desk.take(name, "notify_defect", "counsel", facts={"defects": ["no_docket"]})
+    desk.take(name, "cure", "counsel", facts={"defects": []})
+    told = acts.refusals(desk.opened, desk.load(name))
+    assert "A defect is still open." in told[Step.APPROVE]
+    assert any(said.startswith("There is no basis") for said in told[Step.APPROVE])
+    assert told[Step.EXAMINE] == told[Step.COMPLY] == []
+    for step, why in told.items():
+        offer = desk.offer(name, step)
+        if why:
+            with pytest.raises(NotPermitted):
+                acts.advance(desk.opened, name, step, offer)
+
+
 def test_the_gates_entries_are_kept_and_those_alike_are_counted(desk: Desk) -> None:
     book = Casebook(desk.opened)
     journal = GateJournal(book)

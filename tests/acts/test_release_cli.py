@@ -110,6 +110,10 @@ def test_an_order_from_the_paper_to_the_sealed_package(terminal: Terminal, tmp_p
     digest = statement.partition("\nscope: ")[2].split()[0]
     assert f"The scope as officers sign it: {digest}" in printed
 
+    standing = terminal.run("inquiry", "show", name, *terminal.identity).said
+    assert "waive_notice: A court waives the notice. No notice is due." in standing.partition("Refused as it stands")[2]
+    assert "approve: Approve the release" in standing.partition("Refused as it stands")[0]
+
     terminal.step(name, "approve", by=("custodian", "counsel"))
     done = terminal.run("--json", *gather, "--witness", "reference librarian", typed=accounts)
     assert card not in done.out + done.err

@@ -12,7 +12,7 @@ from tests.guard.walk import DAY, GROUPS, HOLDS, PEOPLE, SEALS, Visit
 
 from reticent.errors import NotPermitted
 from reticent.guard.case import FOUR, Case, Hold, Taken
-from reticent.guard.inquiries import RULES, advance, missing, open_steps
+from reticent.guard.inquiries import RULES, advance, missing, open_steps, refused
 from reticent.guard.words import (
     COMPULSORY,
     FACTS,
@@ -188,6 +188,21 @@ def test_every_refusal_says_in_sentences_what_is_missing(visits: list[Visit]) ->
     said = {sentence for visit in visits for taken in visit.refused[:40] for sentence in missing(visit.case, taken)}
     assert len(said) > 25
     assert all(sentence.endswith((".", ").")) and sentence[0].isupper() for sentence in said)
+
+
+def test_what_is_said_to_be_refused_is_refused_whatever_is_typed(visits: list[Visit]) -> None:
+    said: set[str] = set()
+    ours = {"law", "standing", "policy", "emergency_clause", "findings_required", "pack_fields"}
+    for visit in visits[::3]:
+        for taken, _ in visit.taken:
+            for known in ({}, {name: value for name, value in taken.facts.items() if name in ours}):
+                assert refused(visit.case, taken.step, taken.at, known) == []
+        for taken in visit.refused:
+            why = refused(visit.case, taken.step, taken.at, {})
+            assert set(why) <= set(missing(visit.case, taken)) or "fact" in " ".join(missing(visit.case, taken))
+            said.update(why)
+    assert {"A defect is still open.", "The law forbids it.", "There is none to review."} <= said
+    assert len(said) > 15
 
 
 def test_a_hold_changes_no_step_but_closing(visits: list[Visit]) -> None:

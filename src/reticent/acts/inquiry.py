@@ -25,7 +25,7 @@ from reticent.errors import ConfigurationError, NotPermitted, ReticentError, Usa
 from reticent.guard import reporting, sheets
 from reticent.guard.alarms import Alarm, alarms, playbook
 from reticent.guard.case import Case, Taken
-from reticent.guard.inquiries import ANYONE, RULES, missing
+from reticent.guard.inquiries import ANYONE, RULES, missing, open_steps, refused
 from reticent.guard.instruments import InstrumentSheet
 from reticent.guard.reporting import Transparency
 from reticent.guard.sheets import NotesSheet, Sheet
@@ -98,6 +98,16 @@ def visible(opened: Opened, name: str, identity: str = "") -> Inquiry:
     if inquiry.case.sealed and not _officer(opened, identity):
         raise unknown()
     return inquiry
+
+
+def refusals(opened: Opened, inquiry: Inquiry) -> dict[Step, list[str]]:
+    """Return the steps that start from where an inquiry stands, each with why it would be refused now, if it would."""
+    found = {}
+    for step in open_steps(inquiry.case):
+        says = _law(opened, inquiry.case, step, Offer(), None)
+        known = _facts(opened, inquiry, step, Offer(), None, says)
+        found[step] = refused(inquiry.case, step, opened.clock.now().astimezone(UTC), known)
+    return found
 
 
 def listed(opened: Opened, identity: str = "") -> list[Inquiry]:

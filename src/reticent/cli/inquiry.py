@@ -11,8 +11,11 @@ from reticent.cli.main import finish, opened
 from reticent.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from reticent.acts.casebook import Inquiry
     from reticent.acts.inquiry import Offer, Outcome
+    from reticent.guard.words import Step
 
 _OURS = {
     "law",
@@ -110,16 +113,17 @@ def show(
     identity: _IDENTITY = None,
 ) -> None:
     """Show one inquiry: where it stands, which steps are open, what they need; with a key, what is sealed."""
-    from reticent.acts.inquiry import sheets_of, visible
+    from reticent.acts.inquiry import refusals, sheets_of, visible
     from reticent.cli.output import say
 
-    who = _text(identity)
-    found = visible(opened(), name, who)
+    who, site = _text(identity), opened()
+    found = visible(site, name, who)
+    steps = _open(refusals(site, found))
     read = sheets_of(found, who) if who else []
     document = {
         **_line(found),
         "steps": [_taken(entry) for entry in found.entries],
-        "open": _open(found),
+        "open": steps,
         "sealed": [
             {"step": str(step), "sheet": sheet.model_dump(mode="json"), "scope": _signed_scope(found, sheet)}
             for step, sheet in read
@@ -129,7 +133,7 @@ def show(
     def shown() -> None:
         if read:
             say("What follows names persons. It is confidential.\n", "bold")
-        _show_case(found)
+        _show_case(found, steps)
         for step, sheet in read:
             say(f"\nSheet of {step}", "bold")
             say("\n".join(_written(sheet.model_dump(mode="json"))))
@@ -301,14 +305,14 @@ def _taken(entry: Any) -> dict[str, Any]:
     }
 
 
-def _open(inquiry: Inquiry) -> list[dict[str, Any]]:
-    from reticent.guard.inquiries import RULES, open_steps
+def _open(refused: Mapping[Step, list[str]]) -> list[dict[str, Any]]:
+    from reticent.guard.inquiries import RULES
 
     found = []
-    for step in open_steps(inquiry.case):
-        rule = RULES[step]
+    for step, why in refused.items():
+        rule, said = RULES[step], {"step": str(step), "what": RULES[step].title, "refused": why}
         who = [" and ".join(sorted(group)) for group in rule.who]
-        found.append({"step": str(step), "what": rule.title, "who": who, "facts": rule.facts, "may": rule.may})
+        found.append({**said, "who": who, "facts": rule.facts, "may": rule.may})
     return found
 
 
@@ -397,7 +401,7 @@ def _show_list(found: list[Inquiry]) -> None:
         say("No inquiry that you may know of.")
 
 
-def _show_case(inquiry: Inquiry) -> None:
+def _show_case(inquiry: Inquiry, steps: list[dict[str, Any]]) -> None:
     from reticent.cli.output import say
 
     line = _line(inquiry)
@@ -412,8 +416,14 @@ def _show_case(inquiry: Inquiry) -> None:
         ground = f"{taken['clause']}; {taken['statute']}"
         say(f"  {taken['at'][:16]} {taken['step']} by {' and '.join(taken['by'])} ({ground})")
     say("\nOpen from here", "bold")
-    for one in _open(inquiry):
+    for one in steps:
+        if one["refused"]:
+            continue
         facts = ", ".join(name for name in one["facts"] if name not in _OURS) or "none"
         also = f"; also: {', '.join(may)}" if (may := [name for name in one["may"] if name not in _OURS]) else ""
         say(f"  {one['step']}: {one['what']}; by {' or '.join(one['who'])}; facts: {facts}{also}")
+    if later := [one for one in steps if one["refused"]]:
+        say("\nRefused as it stands", "bold")
+        for one in later:
+            say(f"  {one['step']}: {one['what']}. {' '.join(one['refused'])}")
     say("Facts of a paper come from its sheet (--sheet), digests of files from --attach.")

@@ -186,3 +186,23 @@ class Taken:
         """Return a list of words as a set."""
         given = self.facts.get(name, ())
         return frozenset(map(str, given)) if isinstance(given, list | tuple) else frozenset()
+
+
+class Undecided(Exception):
+    """A condition asks for a fact that nobody has given yet."""
+
+
+class Known(dict[str, object]):
+    """Facts as far as they are known: asking for another raises Undecided instead of taking it for absent."""
+
+    def get(self, name: str, default: object = None) -> object:
+        """Return a known fact."""
+        if name in self:
+            return self[name]
+        raise Undecided
+
+    def __contains__(self, name: object) -> bool:
+        """Whether a fact is known; one that is not may yet be given."""
+        if super().__contains__(name):
+            return True
+        raise Undecided

@@ -31,13 +31,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from types import MappingProxyType
 
 from reticent.errors import NotPermitted
 from reticent.guard import conditions as need
 from reticent.guard import effects
-from reticent.guard.case import COURT_PAPER, FOUR, Case, Taken
+from reticent.guard.case import COURT_PAPER, FOUR, Case, Known, Taken, Undecided
 from reticent.guard.words import (
     COMPULSORY,
     FACTS,
@@ -104,11 +104,32 @@ def missing(case: Case, taken: Taken) -> list[str]:
     found += _who(taken, rule)
     if not taken.statute.strip():
         found.append("The statute it rests on is not named.")
-    if taken.at < case.at:
-        found.append("Its time lies before the last step: the clock went back.")
-    faults = _facts(taken, rule)
+    found += _clock(case, taken)
     # Conditions may read facts, so they are asked only once these are what they should be.
-    return found + (faults or [says for holds, says in rule.needs if not holds(case, taken)])
+    return found + (_facts(taken, rule) or _unmet(case, taken, rule))
+
+
+def refused(case: Case, step: Step, at: datetime, known: Mapping[str, object]) -> list[str]:
+    """Return why a step that starts here would be refused at a moment, whoever signs and whatever else is typed.
+
+    ``known``: the facts that site, law and policy answer themselves. What turns on any other fact is not told.
+    """
+    taken = Taken(step, at, frozenset(), "", Known(known))
+    return _clock(case, taken) + _unmet(case, taken, RULES[step])
+
+
+def _clock(case: Case, taken: Taken) -> list[str]:
+    return ["Its time lies before the last step: the clock went back."] if taken.at < case.at else []
+
+
+def _unmet(case: Case, taken: Taken, rule: Rule) -> list[str]:
+    found = []
+    for holds, says in rule.needs:
+        try:
+            found += [] if holds(case, taken) else [says]
+        except Undecided:
+            continue
+    return found
 
 
 def _who(taken: Taken, rule: Rule) -> list[str]:
