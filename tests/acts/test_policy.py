@@ -16,8 +16,9 @@ import pytest
 from tests.acts import kit
 from tests.keyring.ssh import public, sign
 
-from reticent.acts.gate import digest_in_force, in_force, open_gate
+from reticent.acts.gate import archive, digest_in_force, in_force, open_gate
 from reticent.acts.opening import open_site
+from reticent.acts.policy import draft, proved
 from reticent.errors import EvidenceBroken, NotPermitted
 from reticent.policy import bundle as bundles
 from reticent.policy import prove
@@ -326,6 +327,23 @@ def test_an_approval_written_into_the_state_opens_nothing(library: Library) -> N
     for _ in range(2):
         with pytest.raises(NotPermitted, match="no signatures"):
             open_gate(open_site(library.folder / "reticent.toml"))
+
+
+def test_officers_can_sign_the_shipped_policy_where_an_unsigned_one_of_another_release_stood(library: Library) -> None:
+    """It decides nothing, and what the refusal says to do can be done."""
+    library.write("rules/local.cedar", STRICTER)
+    library.json("policy", "prove")
+    here, digest = open_site(library.folder / "reticent.toml"), bundles.load(library.folder / "policy").digest
+    archive(here).keep(proved(here, draft(here)))
+    (library.folder / "policy").rename(library.folder / "policy of another release")
+    here.book.set_fact("first policy", digest)
+    with pytest.raises(NotPermitted, match="reticent policy sign"):
+        open_gate(open_site(library.folder / "reticent.toml"))
+    (library.folder / "minutes.txt").write_text("The board voted on 2026-11-23.")
+    library.json("policy", "sign", "--vote", "minutes.txt")
+    assert library.json("policy", "sign", *library.signed("custodian", "alternate"))["in_force"]
+    assert open_gate(open_site(library.folder / "reticent.toml"))
+    assert library.in_force() == bundles.load().digest
 
 
 def test_a_looser_retention_needs_a_vote_and_two_officers(library: Library) -> None:

@@ -202,7 +202,7 @@ def test_letters_and_the_card_are_written_from_the_register(terminal: Terminal, 
     done = terminal.run(*letter, "--out", str(tmp_path / "letter.pdf"))
     assert "draft" in done.said
     said = subprocess.run(["pdftotext", tmp_path / "letter.pdf", "-"], capture_output=True, check=True).stdout.decode()
-    assert "no good cause" in said
+    assert "It shows no good cause." in said
     assert "12-CV-334" in said
     terminal.run(
         "inquiry", "letter", "refusal", "--inquiry", name, "--out", str(tmp_path / "letter.txt"), "--to", "A. Agent"
@@ -244,6 +244,20 @@ def test_the_paper_checkpoint_is_printed_signed_and_recorded(terminal: Terminal,
     assert "cosign" in terminal.run("--json", "inquiry", "show", name).json["owed"]
     terminal.step(name, "cosign", "--attach", f"checkpoint={sheet}", by=("counsel",))
     assert "cosign" not in terminal.run("--json", "inquiry", "show", name).json["owed"]
+
+
+def test_while_the_notice_clock_runs_the_refusal_says_until_when(terminal: Terminal, tmp_path: Path) -> None:
+    name = terminal.paper(terminal.office.card()[1])
+    four = ("court_order", "good_cause", "specific_facts", "competent_jurisdiction", "notice_required")
+    facts = [word for fact in four for word in ("--fact", f"{fact}=true")]
+    facts += ["--fact", "findings_shown=0", "--fact", "advises_requester=false", "--fact", "wait_days=10"]
+    terminal.step(name, "examine", *facts, by=("counsel",))
+    terminal.step(name, "send-notice", "--fact", f"sent={TODAY}", by=("custodian",))
+    terminal.step(name, "approve", by=("custodian", "counsel"))
+    gather = ("release", "gather", name, *terminal.identity, "--out", str(tmp_path / "out"))
+    said = terminal.run(*gather, typed=f"ils={terminal.office.lab.url}\n", code=4).said
+    assert f"runs until {TODAY + timedelta(days=11)}" in said
+    assert not (tmp_path / "out").exists()
 
 
 def test_after_a_warrant_the_steps_named_are_those_of_a_warrant(terminal: Terminal, tmp_path: Path) -> None:

@@ -23,9 +23,11 @@ from reticent.guard.letters import (
     card_pdf,
     card_text,
     compose,
+    defect,
     required,
 )
 from reticent.guard.letters import Letter as Made
+from reticent.guard.words import Defect
 
 DAY = date(2026, 11, 28)
 HEAD = Head("Lakeside Public Library", "Ada Custodian", DAY, "Case 7f3a", ["Office of the District Attorney"])
@@ -170,3 +172,9 @@ def test_no_template_reaches_for_anything_outside() -> None:
     for template in folder.glob("*.typ"):
         source = template.read_text()
         assert [word for word in ("import", "include", "read(", "eval(", "http", "plugin") if word in source] == []
+
+
+@pytest.mark.parametrize("code", Defect)
+def test_every_defect_is_said_in_a_sentence(code: Defect) -> None:
+    assert defect(code).endswith(".")
+    assert "_" not in defect(code)

@@ -73,6 +73,13 @@ def open_inquiry(opened: Opened, name: str, identity: str, act: Act, accounts: A
             where=f"inquiry {name}",
             do=f"It must be {' or '.join(sorted(READY[act]))}: see `reticent inquiry show {name}`.",
         )
+    begins = inquiry.case.not_before
+    if act == "release" and begins is not None and opened.clock.now() < begins:
+        raise NotPermitted(
+            f"The clock of the patron's notice runs until {begins:%Y-%m-%d %H:%M} UTC; nothing is gathered before.",
+            where=f"inquiry {name}",
+            do="Wait, or have a court waive it: waive-notice.",
+        )
     if act == "hold" and inquiry.case.to_copy is None:
         raise NotPermitted(
             "Two officers have not confirmed this hold.",
@@ -188,7 +195,7 @@ def write_letter(
     head = letters.Head(
         opened.site.library.name, officer.name if officer else "", _today(opened), f"Inquiry {inquiry.id}", to
     )
-    defects = [one.replace("_", " ") for one in sorted(case.defects)]
+    defects = [letters.defect(one) for one in sorted(case.defects)]
     if kind is letters.Kind.PAPER_CHECKPOINT:
         defects = paper_checkpoint(opened, values.get("package", ""))
         values = {}

@@ -16,7 +16,7 @@ from reticent.acts.gate import archive, digest_in_force, in_force, last_adoption
 from reticent.acts.log_system import KINDS as LOGS
 from reticent.acts.log_system import series_of, sources
 from reticent.acts.opening import Opened, map_of
-from reticent.errors import ConfigurationError, EvidenceBroken, SystemRefused
+from reticent.errors import ConfigurationError, EvidenceBroken, NotPermitted, SystemRefused
 from reticent.law import packs
 from reticent.model import RecordClass
 from reticent.policy import bundle as bundles
@@ -141,7 +141,12 @@ def last_text(opened: Opened) -> PolicyText:
     """Return the policy people read as it was adopted; before the first adoption, as it stands now."""
     adoption = last_adoption(opened)
     if adoption is None or not adoption.text:
-        return publish(site_text(opened), in_force(opened)).policy
+        try:
+            now = in_force(opened)
+        except NotPermitted:
+            # What an earlier release shipped decides nothing here; officers must still be able to sign what does.
+            now = shipped()
+        return publish(site_text(opened), now).policy
     path = text_path(opened, adoption.text)
     try:
         text = read(path.read_text(encoding="utf-8"))

@@ -107,6 +107,11 @@ def compose(
     )
 
 
+def defect(code: str) -> str:
+    """Return what a notice says of a defect."""
+    return str(_words()["defects"][code])
+
+
 def day(when: date) -> str:
     """Return a day as letters write it."""
     return f"{when:%B} {when.day}, {when.year}"
