@@ -17,11 +17,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import sqlalchemy as sa
+from bench.common import SITE, Way, compare, times
 from tests.maps import tables
 from tests.servers import postgresql
 
@@ -35,20 +36,10 @@ from reticent.systems import load
 
 CUTOFF = datetime(2026, 1, 1)
 CHUNK, PEER_CHUNK = 5_000, 500
-SITE = """
-[library]
-name = "Bench"
-branches = "all"
-[schedule]
-"*" = "none applies"
-[systems.ils]
+SYSTEM = """
 kind = "evergreen"
-map = "{map}"
-[systems.ils.decisions]
-billed = "sever"
-[systems.ils.accounts]
-find = "{url}"
-sever = "{url}"
+map = "evergreen.toml"
+decisions = { billed = "sever" }
 """
 AROUND = """
 CREATE SEQUENCE money.billable_xact_id_seq START 100000001;
@@ -152,24 +143,22 @@ INSERT INTO money.billing (id, xact, billing_ts, voided, amount, billing_type, b
 
 
 @dataclass
-class Way:
-    """One way of severing: rows, seconds and the longest transaction of each slice."""
+class Counted(Way):
+    """One way of severing, whose work yields the rows and seconds of each transaction."""
 
-    name: str
-    work: Callable[[], Iterator[tuple[int, float]]]
-    slices: list[tuple[int, float]] = field(default_factory=list)
     longest: float = 0.0
 
-    def slice(self) -> None:
-        begun, rows = time.perf_counter(), 0
-        for done, seconds in self.work():
-            rows += done
-            self.longest = max(self.longest, seconds)
-        self.slices.append((rows, time.perf_counter() - begun))
+    @classmethod
+    def of(cls, name: str, work: Callable[[], Iterator[tuple[int, float]]]) -> Counted:
+        """Return the way that does all of ``work`` as a slice."""
 
-    @property
-    def rates(self) -> list[float]:
-        return [rows / seconds for rows, seconds in self.slices]
+        def whole() -> int:
+            took = list(work())
+            made.longest = max(made.longest, *(seconds for _, seconds in took))
+            return sum(rows for rows, _ in took)
+
+        made = cls(name, whole)
+        return made
 
 
 @contextmanager
@@ -209,7 +198,7 @@ def _site(folder: Path, url: str, digest: str) -> Path:
     text = text.replace('"action_circulation_aging_tgr",', '"action_circulation_aging_tgr",', 1)
     (folder / "evergreen.toml").write_text(text, encoding="utf-8")
     (folder / "evergreen.columns.csv").write_text((load.MAPS / "evergreen.columns.csv").read_text(encoding="utf-8"))
-    (folder / "reticent.toml").write_text(SITE.format(map="evergreen.toml", url=url))
+    (folder / "reticent.toml").write_text(SITE.format(system=SYSTEM.strip(), url=url))
     return folder / "reticent.toml"
 
 
@@ -266,24 +255,24 @@ def main() -> None:
         assert not why, why
         due = finder.survey("circulation", CUTOFF).due
         print(f"{asked.loans:,} loans, {due:,} due; the aged table is empty and vacuumed")
-        fast = Way("Reticent, triggers left out", ours(severer, 4 * CHUNK, "in turns"))
-        slow = Way("row by row through triggers", row_by_row(engine, 4 * PEER_CHUNK, finder.database))
+        fast = Counted.of("Reticent, triggers left out", ours(severer, 4 * CHUNK, "in turns"))
+        slow = Counted.of("row by row through triggers", row_by_row(engine, 4 * PEER_CHUNK, finder.database))
         for _ in range(asked.turns):
             fast.slice()
             slow.slice()
-        rest = Way("Reticent, all that is left", ours(severer, due, "rest"))
+        rest = Counted.of("Reticent, all that is left", ours(severer, due, "rest"))
         rest.slice()
         left = finder.survey("circulation", CUTOFF).due
     print("| way | rows | rows/s, median of slices | first slice | last slice | longest transaction s |")
     print("| --- | --- | --- | --- | --- | --- |")
     for way in (fast, slow, rest):
-        rows = sum(done for done, _ in way.slices)
         rates = way.rates
         print(
-            f"| {way.name} | {rows:,} | {statistics.median(rates):,.0f} | {rates[0]:,.0f} | {rates[-1]:,.0f} "
+            f"| {way.name} | {way.rows:,} | {statistics.median(rates):,.0f} | {rates[0]:,.0f} | {rates[-1]:,.0f} "
             f"| {way.longest:.2f} |"
         )
-    print(f"ratio {statistics.median(fast.rates) / statistics.median(slow.rates):.1f}; still due: {left}")
+    compare("Reticent / row by row (aim: at least 8)", times(fast.rates, slow.rates), 1)
+    print(f"still due: {left}")
 
 
 if __name__ == "__main__":

@@ -127,6 +127,14 @@ def _documents(seed: int) -> Iterator[object]:
     yield from ({**{key: make() for key, make in right.items()}, "at": moment} for moment in MOMENTS)
 
 
+def _tables(run: Callable[[str], Any]) -> None:
+    run("CREATE SCHEMA lib_mod_users; CREATE SCHEMA lib_mod_lend; CREATE SCHEMA other_mod_users")
+    run("CREATE TABLE lib_mod_users.users (id uuid PRIMARY KEY, jsonb jsonb NOT NULL)")
+    run("CREATE TABLE lib_mod_lend.loan (id uuid PRIMARY KEY, jsonb jsonb NOT NULL)")
+    run("CREATE TABLE lib_mod_lend.use (id uuid PRIMARY KEY, jsonb jsonb, maker text)")
+    run("CREATE TABLE lib_mod_lend.unread (id uuid PRIMARY KEY, jsonb jsonb)")
+
+
 @pytest.fixture(scope="module")
 def lent(postgresql: Server) -> Iterator[str]:
     """A database of a tenant with odd documents; its own time zone is not UTC."""
@@ -135,11 +143,7 @@ def lent(postgresql: Server) -> Iterator[str]:
     engine = sa.create_engine(url)
     with engine.begin() as connection:
         run = connection.exec_driver_sql
-        run("CREATE SCHEMA lib_mod_users; CREATE SCHEMA lib_mod_lend; CREATE SCHEMA other_mod_users")
-        run("CREATE TABLE lib_mod_users.users (id uuid PRIMARY KEY, jsonb jsonb NOT NULL)")
-        run("CREATE TABLE lib_mod_lend.loan (id uuid PRIMARY KEY, jsonb jsonb NOT NULL)")
-        run("CREATE TABLE lib_mod_lend.use (id uuid PRIMARY KEY, jsonb jsonb, maker text)")
-        run("CREATE TABLE lib_mod_lend.unread (id uuid PRIMARY KEY, jsonb jsonb)")
+        _tables(run)
         for loan, status in LOANS.items():
             run("INSERT INTO lib_mod_lend.loan VALUES (%s, %s)", (loan, json.dumps({"status": {"name": status}})))
         for number, document in enumerate(_documents(7)):
@@ -236,6 +240,38 @@ def test_exactly_what_is_due_is_severed_and_what_cannot_be_read_stays(
     assert _counts(left) == _counts(proved)
     assert left.withheld == found.withheld
     assert left.due == 0
+
+
+def test_the_next_keys_are_read_in_order_and_not_sorted_out_of_all_that_is_left(
+    tmp_path: Path, postgresql: Server, fresh_database: Callable[[Server], str]
+) -> None:
+    """A server that knows nothing of what stands in documents sorted the rest of the table for every chunk."""
+    engine = sa.create_engine(url := fresh_database(postgresql), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        _tables(connection.exec_driver_sql)
+        connection.exec_driver_sql(
+            "INSERT INTO lib_mod_lend.use (id, jsonb) SELECT gen_random_uuid(), jsonb_build_object('who', "
+            "jsonb_build_object('id', gen_random_uuid()), 'live', false, 'owed', 0, 'at', '2025-03-01T10:00:00.000Z', "
+            "'note', repeat('x', 900)) FROM generate_series(1, 8000)"
+        )
+        connection.exec_driver_sql("VACUUM ANALYZE")
+    engine.dispose()
+    site = read_site(_write(tmp_path, url))
+    finder = SqlFinder(site, "s", load_map(tmp_path / "documents.toml", "lib"))
+    severer = SqlSeverer(site, finder.database)
+    asked: list[tuple[str, Any]] = []
+    walk = severer.chunks(severer.steps("held")[0], CUTOFF, "run")
+    sa.event.listen(severer._engine, "before_cursor_execute", lambda *a: asked.append((a[2], a[3])))
+    assert walk.next(500) is not None
+    walk.advance()
+    assert walk.next(500) is not None
+    statement, values = asked[-1]
+    with severer._engine.connect() as connection:
+        plan = "\n".join(row[0] for row in connection.exec_driver_sql(f"EXPLAIN {statement}", values))
+    severer.close()
+    finder.close()
+    assert "Index Scan using use_pkey" in plan
+    assert "Sort" not in plan
 
 
 def _documents_in(url: str) -> dict[str, Any]:

@@ -91,6 +91,42 @@ def test_a_ceiling_inside_an_hour_is_kept(system: tiny.Tiny) -> None:
     assert sum(row[1] is None for row in system.rows(tiny.visits)) == 150
 
 
+def test_a_walk_by_windows_reads_no_further_than_its_next_chunk(system: tiny.Tiny) -> None:
+    """It counted every hour of the table first: the first chunk of a big table came after minutes."""
+    severer = system.severer()
+    (step,) = severer.steps("visits")
+    walk = severer.chunks(step, tiny.CUTOFF, "run")
+    chunk = walk.next(40)
+    assert chunk is not None
+    severer.apply(chunk, 1)
+    walk.advance()
+    late = {"at": datetime(2025, 12, 30, 5, 6), "person": tiny.PERSONS[0], "room": "late"}
+    with system.engine.begin() as connection:
+        connection.execute(tiny.visits.insert(), [late])
+    while (chunk := walk.next(40)) is not None:
+        severer.apply(chunk, 1)
+        walk.advance()
+    assert (datetime(2025, 12, 30, 5), None, "late") in system.rows(tiny.visits)
+
+
+def test_a_moment_written_with_a_t_does_not_come_again_for_ever(tmp_path: Path) -> None:
+    system = tiny.Tiny(tmp_path, f"sqlite:///{tmp_path}/tiny.db")
+    with system.engine.begin() as connection:
+        connection.execute(tiny.visits.delete())
+        for at in ("2025-03-01 10:10:00", "2025-03-01T10:30:00", "2025-03-01 12:00:00", "2025-03-01 12:01:00"):
+            connection.exec_driver_sql(f"INSERT INTO visits (at, person, room) VALUES ('{at}', 88000001, 'T')")
+    severer = system.severer()
+    (step,) = severer.steps("visits")
+    walk, severed = severer.chunks(step, tiny.CUTOFF, "run"), 0
+    for _ in range(10):
+        if (chunk := walk.next(2)) is not None:
+            severed += severer.apply(chunk, 1).rows
+            walk.advance()
+    assert walk.next(2) is None
+    assert severed == 3
+    system.close()
+
+
 def test_batches_sever_exactly_the_due_rows(system: tiny.Tiny) -> None:
     done = _all(system.severer(), "likes", 3)
     assert [receipt.rows for receipt in done] == [3, 3, 3, 1]

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from reticent.model import Disposition
+from reticent.stores.sql import paths
 from reticent.stores.sql.compile import Column, Compiler, Sql
 from reticent.stores.sql.conditions import Conditions
 from reticent.stores.sql.database import Database
@@ -15,6 +16,7 @@ from reticent.stores.sql.rewrite import rewritten
 from reticent.stores.sql.walks import truncated
 from reticent.systems.mapfile import Action, Aged, Also
 from reticent.systems.paths import place
+from reticent.systems.predicates import Predicate
 
 RANDOM = "random"
 
@@ -27,19 +29,27 @@ def statement(
         return sa.delete(source).where(where)  # type: ignore[arg-type]
     compiler = database.compiler(few=True)
     new: dict[str, Any] = {}
+    removed: dict[tuple[Predicate | None, str], list[tuple[str, ...]]] = {}
     for name, action in sever.items():
         if (found := database.fit.columns[table][name]) is None:
             continue
         stands = place(found)
         before = new.get(stands.column, source.c[stands.column])
-        if stands.path:
+        if action.disposition is Disposition.REMOVE_PATH and not stands.array:
+            removed.setdefault((action.condition, stands.column), []).append(stands.steps)
+        elif stands.path:
             new[stands.column] = rewritten(compiler, source, table, name, action, stands, before)
         elif action.disposition is Disposition.RENUMBER:
             drawn = _drawn(source, before, action.argument, where)
             new[stands.column], where = drawn.c.fresh, before == drawn.c.old
         else:
             changed = value(database, before, action)
-            new[stands.column] = _kept_if(compiler, source, table, action, changed, before)
+            new[stands.column] = _if(compiler, source, table, action.condition, changed, before)
+    # Each removal writes the whole document anew, so what goes under one condition goes at once.
+    for (condition, column), steps in sorted(removed.items(), key=lambda each: each[0][0] is None):
+        before = new.get(column, source.c[column])
+        without = paths.removed(before, steps)
+        new[column] = _if(compiler, source, table, condition, without, before)
     written = set(new)
     values: list[tuple[Any, Any]] = [(source.c[name], value) for name, value in new.items()]
     # A plain UPDATE would stamp today's time on every row it touches (facts measured on MariaDB).
@@ -54,10 +64,10 @@ def _drawn(source: sa.FromClause, key: Column, sequence: str, where: Sql) -> sa.
     return sa.select(some.c.old, sa.func.nextval(sequence).label("fresh")).subquery()
 
 
-def _kept_if(compiler: Compiler, source: sa.FromClause, table: str, action: Action, new: Any, old: Column) -> Any:
-    if action.condition is None:
-        return new
-    return sa.case((compiler.holds(source, table, action.condition), new), else_=old)
+def _if(
+    compiler: Compiler, source: sa.FromClause, table: str, condition: Predicate | None, new: Any, old: Column
+) -> Any:
+    return new if condition is None else sa.case((compiler.holds(source, table, condition), new), else_=old)
 
 
 def value(database: Database, old: Column, action: Action) -> Any:
@@ -94,23 +104,18 @@ def unsevered(database: Database, source: sa.FromClause, table: str, sever: str 
     )
 
 
-def companions(
-    database: Database, conditions: Conditions, also: Also, where: Sql, keys: Any
-) -> tuple[sa.FromClause, str, Sql] | None:
-    """Return a table, its name and the condition that picks what goes with the rows of ``where``; None if not here.
-
-    ``keys``: an array of the rows' keys, where they are known.
-    """
+def companions(database: Database, conditions: Conditions, also: Also) -> tuple[sa.FromClause, str, Sql] | None:
+    """Return a table, its name and what picks there what goes with ``conditions.keys``; None if it is not here."""
     table = also.written or database.loaded.end(conditions.series.table, also.link)
     if table not in database.structure.tables:
         return None
     compiler = database.compiler(few=True)
     target = compiler.table(table)
-    now = _written_now() if also.written else sa.true()
-    led = _led_to(compiler, conditions, also, target, sa.and_(where, now), keys) if also.link else sa.true()
+    led = _led_to(compiler, conditions, also, target) if also.link else sa.true()
     if led is None:
         return None
     asked = compiler.holds(target, table, also.when) if also.when is not None else sa.true()
+    now = _written_now() if also.written else sa.true()
     return target, table, sa.and_(now, led, asked)
 
 
@@ -119,11 +124,9 @@ def _written_now() -> Sql:
     return sa.literal_column("xmin = pg_current_xact_id()::xid", sa.Boolean())
 
 
-def _led_to(
-    compiler: Compiler, conditions: Conditions, also: Also, target: sa.FromClause, where: Sql, keys: Any
-) -> Sql | None:
-    """Return what picks the rows of ``target`` that the links lead to from the rows of ``where``."""
-    table, here, picked = conditions.series.table, conditions.source, where
+def _led_to(compiler: Compiler, conditions: Conditions, also: Also, target: sa.FromClause) -> Sql | None:
+    """Return what picks the rows of ``target`` that the links lead to from the rows of ``conditions.keys``."""
+    table, here, picked = conditions.series.table, conditions.source, conditions.among
     own_key = compiler.loaded.tables[table].key
     *way, last = also.link.split(".")
     for number, link in enumerate((*way, last)):
@@ -136,8 +139,8 @@ def _led_to(
         theirs, ours = ([one for one in side if one is not None] for side in zip(*pairs, strict=True))
         if len(theirs) < len(pairs) or len(ours) < len(pairs):
             return None
-        if number == 0 and keys is not None and tuple(spec.on.values()) == (own_key,):
-            picked = theirs[0] == sa.any_(keys)
+        if number == 0 and tuple(spec.on.values()) == (own_key,):
+            picked = theirs[0] == sa.any_(conditions.keys)
         else:
             inner = sa.select(*ours).select_from(here).where(picked).correlate(None)
             picked = theirs[0].in_(inner) if len(theirs) == 1 else sa.tuple_(*theirs).in_(inner)
@@ -145,8 +148,8 @@ def _led_to(
     return picked
 
 
-def moved(database: Database, conditions: Conditions, aged: Aged, where: Sql) -> sa.Insert:
-    """Return what copies the rows of ``where`` into the aged table, already severed, in no order."""
+def moved(database: Database, conditions: Conditions, aged: Aged) -> sa.Insert:
+    """Return what copies the rows of ``conditions.keys`` into the aged table, already severed, in no order."""
     into = database.loaded.one(aged.series)
     assert not isinstance(into.sever, str)  # noqa: S101 - the loader has checked it
     compiler = database.compiler(few=True)
@@ -155,7 +158,7 @@ def moved(database: Database, conditions: Conditions, aged: Aged, where: Sql) ->
     names = {name: column.name for name in old if (column := compiler.column(target, into.table, name)) is not None}
     carried = {name: column for name, column in old.items() if name in names and column is not None}
     inner = sa.select(*(column.label(names[name]) for name, column in carried.items()))
-    rows = inner.select_from(joins.source).where(where).order_by(sa.func.random()).subquery()
+    rows = inner.select_from(joins.source).where(conditions.among).order_by(sa.func.random()).subquery()
     new = [_new(database, rows.c[names[name]], into.sever.get(name)) for name in carried]
     return sa.insert(target).from_select([names[name] for name in carried], sa.select(*new))  # type: ignore[arg-type]
 

@@ -128,7 +128,7 @@ class Compiler:
             if stands is not None:
                 return paths.absent(source.c[stands.column], stands.steps)
             return column.is_(None) if column is not None else sa.true()
-        target, alias, joined = self._join(source, table, link)
+        target, alias, joined = self.join(source, table, link)
         if joined is None:
             return sa.true()
         there = sa.not_(self.absent(alias, target, name))
@@ -139,7 +139,7 @@ class Compiler:
         link, _, rest = path.partition(".")
         if not rest:
             return self.column(source, table, path)
-        target, alias, joined = self._join(source, table, link)
+        target, alias, joined = self.join(source, table, link)
         column = self.path(alias, target, rest) if joined is not None else None
         if joined is None or column is None:
             return None
@@ -212,7 +212,7 @@ class Compiler:
                     self._of_element(source, array, self._possible, table, predicate),
                 ]
             case Exists():
-                target, alias, joined = self._join(source, table, predicate.link)
+                target, alias, joined = self.join(source, table, predicate.link)
                 if joined is None:
                     return []
                 inner = sa.or_(sa.false(), *self.possible(alias, target, predicate.inner))
@@ -227,10 +227,12 @@ class Compiler:
         """Yield what is TRUE where a key stands in a document and cannot be read: nobody knows what it joins."""
         for ours in self.loaded.tables[table].links[link].on.values():
             if self.element is None and self.stands(table, ours) is not None:
-                absent = self.absent(source, table, ours)
-                yield sa.not_(sa.or_(absent, self._present(source, table, ours)))
+                yield sa.not_(sa.or_(self._present(source, table, ours), self.absent(source, table, ours)))
 
     def _compare(self, source: sa.FromClause, table: str, op: str, left: Operand, right: Operand) -> Sql:
+        if op == "=" and (places := self._uuids(table, left, right)) is not None:
+            one, other = places
+            return paths.same(source.c[one.column], one.steps, source.c[other.column], other.steps)
         if self.sentinel is None and isinstance(right, Sentinel):
             return self._unlike_nobody(source, table, op, left)
         if self.sentinel is None and isinstance(left, Sentinel):
@@ -250,6 +252,14 @@ class Compiler:
             return sa.cast(sides[0], sa.Text()).op(op, is_comparison=True)(sa.cast(sides[1], sa.Text()))
         return sides[0].op(op, is_comparison=True)(sides[1])
 
+    def _uuids(self, table: str, left: Operand, right: Operand) -> tuple[Place, Place] | None:
+        """Return where two UUIDs stand that are both fields of a document."""
+        found = [self.fit.columns[table][side.name] for side in (left, right) if isinstance(side, Field)]
+        places = [place(name) for name in found if name and self.fit.types.get(table, {}).get(name) == "uuid"]
+        first, second = places if len(places) == len((left, right)) else (None, None)
+        plain = first and second and first.path and second.path and not first.array and not second.array
+        return (first, second) if first and second and plain else None
+
     def _unlike_nobody(self, source: sa.FromClause, table: str, op: str, side: Operand) -> Sql:
         """Where no stand-in is set nobody is it: ``<>`` is TRUE of every value, all else of none."""
         value = self._operand(source, table, side)
@@ -261,7 +271,8 @@ class Compiler:
         value = side.value if isinstance(side, Literal) else self.sentinel
         return None if value is None else sa.bindparam(None, value, unique=True, type_=like)
 
-    def _join(self, source: sa.FromClause, table: str, link: str) -> tuple[str, sa.FromClause, Sql | None]:
+    def join(self, source: sa.FromClause, table: str, link: str) -> tuple[str, sa.FromClause, Sql | None]:
+        """Return the table a link leads to, an alias of it and what joins it; None if that cannot be followed."""
         spec = self.loaded.tables[table].links[link]
         alias = self.table(spec.table).alias(f"l{next(self._names)}")
         pairs = [
@@ -289,7 +300,7 @@ class Compiler:
     def _exists(self, source: sa.FromClause, table: str, predicate: Exists) -> Sql:
         if (array := self._array(table, predicate.link)) is not None:
             return self._of_element(source, array, self.holds, table, predicate)
-        target, alias, joined = self._join(source, table, predicate.link)
+        target, alias, joined = self.join(source, table, predicate.link)
         if joined is None:
             return sa.false()
         return self._member(source, table, predicate, alias, joined, self.holds(alias, target, predicate.inner))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from reticent.stores.sql.compile import Column, Compiler, Sql
 from reticent.stores.sql.database import Database
 from reticent.systems.mapfile import Series
-from reticent.systems.predicates import Exists, Field, In, Not, Predicate, links
+from reticent.systems.predicates import And, Exists, Field, In, IsNull, Not, Predicate, links
 
 Made = TypeVar("Made")
 
@@ -100,15 +100,32 @@ class Conditions:
         return [(h.reason, h.when) for h in held if not (h.until and h.until in self.database.decided)]
 
     @cached_property
-    def _made(self) -> dict[tuple[str, datetime], Any]:
+    def _made(self) -> dict[object, Any]:
         return {}
 
-    def _once(self, what: str, cutoff: datetime, make: Callable[[], Made]) -> Made:
-        """Build a condition once: a run asks for the same ones at every chunk, and building costs more than sending."""
-        if (what, cutoff) not in self._made:
-            self._made[what, cutoff] = make()
-        made: Made = self._made[what, cutoff]
+    def once(self, make: Callable[[], Made], *what: object) -> Made:
+        """Build a thing once: a run asks for the same ones at every chunk, and building costs more than sending."""
+        if what not in self._made:
+            self._made[what] = make()
+        made: Made = self._made[what]
         return made
+
+    @cached_property
+    def key(self) -> Column:
+        """The table's key: a surrogate, never a person or a use."""
+        key = self.compiler.column(self.source, self.series.table, self.database.loaded.tables[self.series.table].key)
+        assert key is not None  # noqa: S101 - a missing key column refuses the series
+        return key
+
+    @cached_property
+    def keys(self) -> sa.BindParameter[Any]:
+        """The keys of a chunk's rows, as the text of an array that takes the type of what it is compared with."""
+        return sa.bindparam("keys", type_=sa.types.NULLTYPE)
+
+    @cached_property
+    def among(self) -> Sql:
+        """TRUE of rows whose keys are among ``keys`` (PostgreSQL)."""
+        return self.key == sa.any_(self.keys)
 
     @cached_property
     def scope(self) -> Predicate | None:
@@ -132,11 +149,10 @@ class Conditions:
 
     def _parts(self) -> Iterator[tuple[Predicate, bool]]:
         """Yield every predicate a due row must fulfil (True) or falsify (False)."""
-        yield self.series.is_tied(), True
-        if self.scope is not None:
-            yield self.scope, True
-        if self.series.over is not None:
-            yield self.series.over, True
+        for wanted in filter(None, (self.series.is_tied(), self.scope, self.series.over)):
+            for part in wanted.parts if isinstance(wanted, And) else (wanted,):
+                if self.series.undated == "due" or part != Not(IsNull(Field(self.series.ended))):
+                    yield part, True  # what ended before a moment has an end, and moments are slow to read
         for condition in self.series.open.values():
             yield condition, False
         for _, condition in self.reasons():
@@ -150,11 +166,11 @@ class Conditions:
 
     def due(self, cutoff: datetime) -> Sql:
         """TRUE only for rows that are ties, finished, held back by nothing, and older than the cutoff."""
-        return self._once("due", cutoff, lambda: sa.and_(*self._clear(), *self._ended_before(cutoff)))
+        return self.once(lambda: sa.and_(*self._clear(), *self._ended_before(cutoff)), "due", cutoff)
 
     def own(self, cutoff: datetime) -> Sql:
         """The part of ``due`` that reads no other table: an UPDATE with it locks no row but its own."""
-        return self._once("own", cutoff, lambda: self._make_own(cutoff))
+        return self.once(lambda: self._make_own(cutoff), "own", cutoff)
 
     def _make_own(self, cutoff: datetime) -> Sql:
         ended = () if "." in self.series.ended else self._ended_before(cutoff)
@@ -163,18 +179,44 @@ class Conditions:
 
     def not_elsewhere(self, cutoff: datetime) -> list[Sql]:
         """Return conditions of which one is TRUE where another table keeps a row of ``own`` from being due."""
-        return self._once("not elsewhere", cutoff, lambda: self._make_not_elsewhere(cutoff))
+        return self.once(lambda: self._make_not_elsewhere(cutoff), "not elsewhere", cutoff)
 
     def _make_not_elsewhere(self, cutoff: datetime) -> list[Sql]:
         found: list[Sql] = []
+        of_one: dict[str, list[Predicate]] = {}
         for predicate, wanted in self._parts():
-            if any(links(predicate)) and wanted:
-                found.append(self._holds(predicate).is_not(sa.true()))
-            elif any(links(predicate)):
-                found += self.compiler.possible(self.source, self.series.table, predicate)
-        if "." in self.series.ended:
+            match predicate:
+                case Exists(link, inner) if wanted and self._leads_to_one(link):
+                    of_one.setdefault(link, []).append(inner)
+                case _ if any(links(predicate)) and wanted:
+                    found.append(self._holds(predicate).is_not(sa.true()))
+                case _ if any(links(predicate)):
+                    found += self.compiler.possible(self.source, self.series.table, predicate)
+        link = self.series.ended.rpartition(".")[0]
+        if link and link not in of_one:
             found += (part.is_not(sa.true()) for part in self._ended_before(cutoff))
-        return found
+        return found + [self._unlike(link, inner, cutoff) for link, inner in of_one.items()]
+
+    def _leads_to_one(self, link: str) -> bool:
+        """Whether a link goes by the other table's key, so that all that is asked of it is asked of one row."""
+        spec = self.database.loaded.tables[self.series.table].links[link]
+        undated = self.series.undated == "due" and self.series.ended.startswith(f"{link}.")
+        return tuple(spec.on) == (self.database.loaded.tables[spec.table].key,) and not undated
+
+    def _unlike(self, link: str, inner: Sequence[Predicate], cutoff: datetime) -> Sql:
+        """TRUE unless the one row a link leads to fulfils all that is asked of it; looked up once."""
+        compiler = self.compiler
+        table, there, joined = compiler.join(self.source, self.series.table, link)
+        if joined is None:
+            return sa.true()
+        of, _, name = self.series.ended.rpartition(".")
+        told = (Not(IsNull(Field(name))),) if of == link else ()
+        asked = [joined, *(compiler.holds(there, table, part) for part in inner if part not in told)]
+        if of == link:
+            ended = compiler.column(there, table, name)
+            asked.append(self._readable(ended) < self.moment(cutoff) if ended is not None else sa.false())
+        one: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(there).where(*asked)
+        return sa.not_(sa.exists(one.correlate(self.source)))
 
     @cached_property
     def asks_elsewhere(self) -> bool:
@@ -230,7 +272,7 @@ class Conditions:
     @property
     def by_key(self) -> bool:
         """Whether a chunk's rows must be picked by their keys: what goes with them changes first, or they go whole."""
-        links = any(also.link and not also.written for also in self.series.also)
+        links = any(also.link for also in self.series.also)
         return self.chained or links or self.series.aged is not None
 
     @property

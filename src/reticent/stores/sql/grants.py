@@ -163,8 +163,7 @@ class _Collector:
             return
         self._read(table, list(self._condition(table, also.when or TRUE)))
         if also.written:
-            for each in {table, series.table if also.link else table}:
-                self.found.select[each] |= {"xmin"}
+            self.found.select[table] |= {"xmin"}
         if isinstance(also.sever, str):
             self.found.whole[table].add("DELETE")
         else:

@@ -32,8 +32,6 @@ def rewritten(
 def _changed(
     compiler: Compiler, source: sa.FromClause, table: str, name: str, action: Action, stands: Place, before: Any
 ) -> Any:
-    if action.disposition is Disposition.REMOVE_PATH:
-        return paths.removed(before, stands.steps)
     if action.disposition is Disposition.OVERWRITE:
         return paths.replaced(before, stands.steps, sa.literal(action.argument.strip("'")))
     moment = compiler.column(source, table, name)

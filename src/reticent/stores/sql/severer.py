@@ -5,24 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
 from reticent.errors import OutcomeUnknown, SystemBusy, SystemRefused, SystemUnreachable
 from reticent.model import Chunk, Receipt, Step
 from reticent.site import Site
-from reticent.stores.sql import chains, receipts
+from reticent.stores.sql import receipts
 from reticent.stores.sql.change import companions, moved, statement, unsevered
 from reticent.stores.sql.compile import Sql
 from reticent.stores.sql.conditions import Conditions
 from reticent.stores.sql.connect import explain, open_engine, reading, translating
 from reticent.stores.sql.database import Database
+from reticent.stores.sql.locking import Locked, count, lock, trusted
 from reticent.stores.sql.tally import active_patrons, tallied
 from reticent.stores.sql.walks import (
     BatchWalk,
@@ -33,25 +32,8 @@ from reticent.stores.sql.walks import (
     SqlWalk,
     Whose,
     WindowWalk,
-    key_condition,
 )
 from reticent.systems.mapfile import Aged, Also, Series
-
-
-@dataclass(frozen=True)
-class _Locked:
-    """The rows a chunk really holds: a condition that picks exactly them, and how many.
-
-    ``counted_before``: they were counted when the chunk was made, and are not locked yet.
-    """
-
-    where: Sql
-    rows: int
-    limit: int = 0
-    due: int = 0
-    counted_before: bool = False
-    keys: Any = None
-
 
 GRANTABLE = 150_000
 """The first version whose administrator can grant the right to leave triggers out (server_version_num)."""
@@ -75,7 +57,6 @@ class SqlSeverer:
         self.leaves_receipts = site.systems[self.system].receipts
         self._loose: list[Receipt] = []
         self._conditions: dict[str, Conditions] = {}
-        self._statements: dict[str, sa.Update | sa.Delete] = {}
 
     mark_active: Callable[[int, set[str]], None] | None = None
     """Told the year and the patrons of loans that are about to be severed, if the site counts active borrowers."""
@@ -113,7 +94,7 @@ class SqlSeverer:
         """Walk the due rows of a step; ``cutoff`` in the database's local time, chunks numbered from ``first``."""
         kinds: dict[str, type[SeekWalk | ChainWalk | WindowWalk | BatchWalk]]
         kinds = {"seek": SeekWalk, "chain": ChainWalk, "window": WindowWalk, "batch": BatchWalk}
-        few = step.walk in ("seek", "chain")
+        few = step.walk != "batch"
         conditions = Conditions(self.database, self.database.loaded.one(step.series), few)
         return kinds[step.walk](self._engine, step, conditions, cutoff, run, first)
 
@@ -157,42 +138,36 @@ class SqlSeverer:
         assert isinstance(rows, Rows)  # noqa: S101 - only this store makes the chunks it gets
         assert rows.cutoff is not None  # noqa: S101
         conditions = self._known(chunk.step.series)
-        if trust and not (rows.limit or conditions.series.tally or conditions.asks_elsewhere or conditions.by_key):
-            where = sa.and_(key_condition(conditions, rows), conditions.due(rows.cutoff))
-            locked = _Locked(where, chunk.expected, counted_before=True)
-        else:
-            locked = self._lock(connection, conditions, chunk, rows, rows.cutoff)
-        tally = tallied(connection, conditions, locked.where) if locked.rows else {}
+        locked = trusted(conditions, chunk, rows, rows.cutoff) if trust else None
+        locked = locked or lock(connection, conditions, chunk, rows, rows.cutoff)
+        tally = tallied(connection, conditions, locked.where, locked.parameters) if locked.rows else {}
         if self.mark_active and conditions.series.active and locked.rows:
-            for year, patrons in active_patrons(connection, conditions, locked.where).items():
+            for year, patrons in active_patrons(connection, conditions, locked.where, locked.parameters).items():
                 self.mark_active(year, patrons)
         if locked.rows:
-            self._sever(connection, conditions, locked, key_condition(conditions, rows))
+            self._sever(connection, conditions, locked)
         receipt = Receipt(chunk.run, chunk.step.name, chunk.number, locked.rows, tally)
         if self.leaves_receipts and locked.rows:
             receipts.write(connection, receipt, hold_epoch)
         return receipt
 
-    def _sever(self, connection: sa.Connection, conditions: Conditions, locked: _Locked, among: Sql) -> None:
-        """Sever what goes with the rows, the rows, and what that made the system write; recount after each.
-
-        ``among``: the keys of the chunk, by which its rows can still be told when they are severed.
-        """
+    def _sever(self, connection: sa.Connection, conditions: Conditions, locked: Locked) -> None:
+        """Sever what goes with the rows, the rows, and what that made the system write; recount after each."""
         series = conditions.series
         native = self.native(series)
         if series.set and not native:
             connection.exec_driver_sql("SET LOCAL session_replication_role = 'replica'")
-        for also in series.also:
+        for number, also in enumerate(series.also):
             if not also.written:
-                self._with(connection, conditions, also, locked.where, locked.keys)
+                self._with(connection, conditions, number, locked)
         if series.aged is not None:
             changed = self._age(connection, conditions, series.aged, locked, bool(native))
         else:
             changed = self._change(connection, conditions, locked)
         self._recount(connection, conditions, locked, changed)
-        for also in series.also:
+        for number, also in enumerate(series.also):
             if also.written:
-                self._with(connection, conditions, also, among)
+                self._with(connection, conditions, number, locked)
 
     def native(self, series: Series) -> str:
         """Return why the system's own triggers do the severing of a series here; "" if they are left out."""
@@ -215,108 +190,55 @@ class SqlSeverer:
         here = any(series.set for series in self.database.fit.here(self.database.loaded))
         return [f"severed row by row, by the system's own triggers: {self._no_set}"] if here and self._no_set else []
 
-    def _with(
-        self, connection: sa.Connection, conditions: Conditions, also: Also, where: Sql, keys: Any = None
-    ) -> None:
-        """Sever what goes with the rows of ``where``, and count that nothing of it is left."""
-        if (found := companions(self.database, conditions, also, where, keys)) is None:
+    def _with(self, connection: sa.Connection, conditions: Conditions, number: int, locked: Locked) -> None:
+        """Sever what goes with the rows, and count that nothing of it is left."""
+        also = conditions.series.also[number]
+        if (found := conditions.once(lambda: self._companions(conditions, also), "also", number)) is None:
             return
-        target, table, picked = found
-        left = sa.and_(picked, unsevered(self.database, target, table, also.sever))
-        connection.execute(statement(self.database, target, table, also.sever, left))
-        one = sa.select(sa.func.count()).select_from(target).where(left)
-        if connection.execute(one).scalar_one():
+        table, change, left = found
+        changed = connection.execute(change, locked.parameters).rowcount
+        if not changed and not self.database.structure.tables[table].triggers:
+            return  # it has looked already, and no trigger or rule can have made it look away
+        if connection.execute(left, locked.parameters).scalar_one():
             raise _stayed(table, self.system)
 
-    def _age(self, connection: sa.Connection, conditions: Conditions, aged: Aged, locked: _Locked, native: bool) -> int:
+    def _companions(
+        self, conditions: Conditions, also: Also
+    ) -> tuple[str, sa.Update | sa.Delete, sa.Select[Any]] | None:
+        """Return a table, what severs that in it which goes with the rows, and what counts how much is left."""
+        if (found := companions(self.database, conditions, also)) is None:
+            return None
+        target, table, picked = found
+        left = sa.and_(picked, unsevered(self.database, target, table, also.sever))
+        change = statement(self.database, target, table, also.sever, left)
+        count_left: sa.Select[Any] = sa.select(sa.func.count()).select_from(target).where(left)
+        return table, change, count_left
+
+    def _age(self, connection: sa.Connection, conditions: Conditions, aged: Aged, locked: Locked, native: bool) -> int:
         """Move rows to the table of finished ones without their patron: as many as went must have come."""
         into = self.database.loaded.one(aged.series)
-        target = conditions.compiler.table(into.table)
+        delete = sa.delete(conditions.source).where(conditions.among)  # type: ignore[arg-type]
         if not native:
-            copied = moved(self.database, conditions, aged, locked.where)
-            come = connection.execute(copied, execution_options={"preserve_rowcount": True}).rowcount
-            gone = connection.execute(sa.delete(conditions.source).where(locked.where)).rowcount  # type: ignore[arg-type]
+            copied = conditions.once(lambda: moved(self.database, conditions, aged), "moved")
+            counting = {"preserve_rowcount": True}
+            come = connection.execute(copied, locked.parameters, execution_options=counting).rowcount
+            gone = connection.execute(delete, locked.parameters).rowcount
             return gone if come == gone else -1
-        connection.execute(sa.delete(conditions.source).where(locked.where))  # type: ignore[arg-type]
+        connection.execute(delete, locked.parameters)
         # The system's triggers may delete a chain from its end, so the statement's own count says nothing.
+        target = conditions.compiler.table(into.table)
         key = conditions.compiler.column(target, into.table, self.database.loaded.tables[into.table].key)
         assert key is not None  # noqa: S101 - a missing key column refuses the series
-        theirs = key == sa.any_(locked.keys)
-        return connection.execute(statement(self.database, target, into.table, into.sever, theirs)).rowcount
+        theirs = key == sa.any_(conditions.keys)
+        severed = statement(self.database, target, into.table, into.sever, theirs)
+        return connection.execute(severed, locked.parameters).rowcount
 
-    def _lock(
-        self, connection: sa.Connection, conditions: Conditions, chunk: Chunk, rows: Rows, cutoff: datetime
-    ) -> _Locked:
-        if conditions.chained:
-            return self._lock_chains(connection, conditions, rows, cutoff)
-        where = sa.and_(key_condition(conditions, rows), conditions.due(cutoff))
-        if rows.limit:
-            left = self._count(connection, conditions, where)
-            return _Locked(where, min(rows.limit, left), rows.limit, left)
-        if rows.span:
-            return _Locked(where, self._count(connection, conditions, where, lock=True))
-        own = sa.and_(key_condition(conditions, rows), conditions.own(cutoff))
-        candidates = self._count(connection, conditions, own, lock=True)
-        if candidates > chunk.expected:
-            raise SystemBusy("Rows were added while a chunk was read.", do="It is read again.")
-        locked = self._without(connection, conditions, own, candidates, cutoff)
-        if not conditions.by_key:
-            return locked
-        key = self._key(conditions)
-        return self._exactly(conditions, [row[0] for row in connection.execute(sa.select(key).where(locked.where))])
-
-    def _lock_chains(self, connection: sa.Connection, conditions: Conditions, rows: Rows, cutoff: datetime) -> _Locked:
-        """Lock whole chains, and pick those of which every row is due."""
-        key = self._key(conditions)
-        own = (key_condition(conditions, rows), conditions.own(cutoff), chains.is_head(conditions))
-        chain = chains.members(conditions, sa.select(key).select_from(conditions.source).where(*own))
-        members = {row[1]: row[0] for row in connection.execute(sa.select(chain.c.head, chain.c.key))}
-        locked = self._exactly(conditions, list(members))
-        self._count(connection, conditions, locked.where, lock=True)
-        if members != {row[1]: row[0] for row in connection.execute(sa.select(chain.c.head, chain.c.key))}:
-            raise SystemBusy("Rows were added while a chunk was read.", do="It is read again.")
-        wanted = sa.select(key).select_from(conditions.source).where(locked.where, conditions.due(cutoff))
-        due = {row[0] for row in connection.execute(wanted)}
-        waits = {head for member, head in members.items() if member not in due}
-        return self._exactly(conditions, [member for member, head in members.items() if head not in waits])
-
-    def _exactly(self, conditions: Conditions, keys: list[Any]) -> _Locked:
-        """Return locked rows by their keys, which are surrogates: what follows changes what else could pick them."""
-        array = sa.bindparam(None, keys, type_=postgresql.ARRAY(sa.BigInteger), unique=True)
-        return _Locked(self._key(conditions) == sa.any_(array), len(keys), keys=array)
-
-    def _without(
-        self, connection: sa.Connection, conditions: Conditions, own: Sql, candidates: int, cutoff: datetime
-    ) -> _Locked:
-        """Leave out the locked rows that another table keeps from being due.
-
-        What then picks the rows reads no other table; the few keys left out are surrogates, and a range
-        that leaves some out is many times faster than a list of thousands.
-        """
-        if not (kept := conditions.not_elsewhere(cutoff)):
-            return _Locked(own, candidates)
-        key = self._key(conditions)
-        out = [row[0] for row in connection.execute(sa.union(*(sa.select(key).where(own, one) for one in kept)))]
-        return _Locked(sa.and_(own, key.not_in(out)) if out else own, candidates - len(out))
-
-    def _key(self, conditions: Conditions) -> sa.ColumnElement[Any]:
-        table = self.database.loaded.tables[conditions.series.table]
-        key = conditions.compiler.column(conditions.source, conditions.series.table, table.key)
-        assert key is not None  # noqa: S101 - a missing key column refuses the series
-        return key
-
-    def _count(self, connection: sa.Connection, conditions: Conditions, where: Sql, *, lock: bool = False) -> int:
-        one: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(conditions.source).where(where)
-        if lock and connection.dialect.name == "postgresql":
-            query = sa.select(sa.func.count()).select_from(one.with_for_update().subquery())
-        else:
-            query = sa.select(sa.func.count()).select_from(conditions.source).where(where)
-            query = query.with_for_update() if lock else query
-        return connection.execute(query).scalar_one()
-
-    def _change(self, connection: sa.Connection, conditions: Conditions, locked: _Locked) -> int:
+    def _change(self, connection: sa.Connection, conditions: Conditions, locked: Locked) -> int:
         series, where = conditions.series, locked.where
         assert isinstance(series.sever, str) is (series.sever == "delete")  # noqa: S101 - others have no step
+        if locked.kind:
+            change = conditions.once(lambda: self._statement(conditions, where), "change", *locked.kind)
+            return connection.execute(change, locked.parameters).rowcount
         if locked.limit and connection.dialect.name in ("sqlite", "postgresql"):
             physical: sa.ColumnElement[Any] = sa.literal_column(
                 "rowid" if connection.dialect.name == "sqlite" else "ctid"
@@ -326,29 +248,22 @@ class SqlSeverer:
         change = self._statement(conditions, where)
         if locked.limit and connection.dialect.name in ("mysql", "mariadb"):
             change = change.with_dialect_options(mysql_limit=locked.limit, mariadb_limit=locked.limit)
-        return connection.execute(change).rowcount
+        return connection.execute(change, locked.parameters).rowcount
 
     def _statement(self, conditions: Conditions, where: Sql) -> sa.Update | sa.Delete:
-        """Return what severs the rows of ``where``; made once a series, unless the rows have a say in it."""
-        series, source = conditions.series, conditions.source
-        if not isinstance(series.sever, str) and any(a.disposition == "renumber" for a in series.sever.values()):
-            return statement(self.database, source, series.table, series.sever, where)
-        if series.id not in self._statements:
-            made = statement(self.database, source, series.table, series.sever, sa.true())
-            self._statements[series.id] = made
-        return self._statements[series.id].where(where)
+        series = conditions.series
+        return statement(self.database, conditions.source, series.table, series.sever, where)
 
-    def _recount(self, connection: sa.Connection, conditions: Conditions, locked: _Locked, changed: int) -> None:
+    def _recount(self, connection: sa.Connection, conditions: Conditions, locked: Locked, changed: int) -> None:
         """Roll back unless every locked row is severed: a store's own row count is not evidence."""
         if not locked.rows:
             return
-        if locked.limit:
-            left = self._count(connection, conditions, locked.where)
-            fine = changed == locked.rows == locked.due - left
-        else:
-            gone = conditions.series.sever in ("delete", "age")
-            where = locked.where if gone else sa.and_(locked.where, conditions.tied)
-            fine = changed == locked.rows and self._count(connection, conditions, where) == 0
+        gone = conditions.series.sever in ("delete", "age")
+        where, kind = locked.where, locked.kind
+        if not gone and not locked.limit:
+            where, kind = sa.and_(where, conditions.tied), kind and ("tied", *kind)
+        left = count(connection, conditions, where, locked.parameters, kind)
+        fine = changed == locked.rows == locked.due - left if locked.limit else changed == locked.rows and not left
         if not fine and locked.counted_before:
             raise _Moved
         if not fine:
@@ -408,6 +323,7 @@ def _by_index(connection: Any, _: object) -> None:
     """
     with connection.cursor() as cursor:
         cursor.execute("SET enable_seqscan = off")
+        cursor.execute("SET enable_sort = off")  # it would sort all that is left of a table for the next few keys
         cursor.execute("SET jit = off")
         cursor.execute("SET max_parallel_workers_per_gather = 0")
     connection.commit()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import sqlalchemy as sa
 
 from reticent.model import Margins
@@ -10,29 +13,41 @@ from reticent.stores.sql.conditions import Conditions
 from reticent.systems.mapfile import Measure
 
 
-def tallied(connection: sa.Connection, conditions: Conditions, where: Sql) -> Margins:
-    """Return ``{"searches|2026-03|branch": {"MAIN": 12}}`` over exactly the rows of ``where``."""
+def tallied(connection: sa.Connection, conditions: Conditions, where: Sql, bound: Mapping[str, Any]) -> Margins:
+    """Return ``{"searches|2026-03|branch": {"MAIN": 12}}`` over exactly the rows of ``where``.
+
+    ``bound``: the values of its parameters.
+    """
     measures = {measure.id: measure for measure in conditions.database.loaded.measures}
     found: dict[str, dict[str, int]] = {}
     for name in conditions.series.tally:
-        found |= counted(connection, conditions, measures[name], where)
+        found |= counted(connection, conditions, measures[name], where, bound)
     return found
 
 
 def counted(
-    connection: sa.Connection, conditions: Conditions, measure: Measure, where: Sql | None = None
+    connection: sa.Connection,
+    conditions: Conditions,
+    measure: Measure,
+    where: Sql | None = None,
+    bound: Mapping[str, Any] | None = None,
 ) -> dict[str, dict[str, int]]:
     """Count one measure by month and by each of its margins; ``where`` restricts the rows."""
     found: dict[str, dict[str, int]] = {}
-    for margin in ("", *measure.by):
+    for number, margin in enumerate(measure.by or ("",)):
         query = margin_query(conditions, measure, margin)
-        for row in connection.execute(query if where is None else query.where(where)).mappings():
-            key = f"{measure.id}|{row['month'] or ''}|{margin}"
-            found.setdefault(key, {})[str(row["value"] or "")] = int(row["rows_counted"])
+        if where is not None:
+            query = query.where(where)
+        for month, value, rows in connection.execute(query, bound or {}).all():
+            cell = f"{measure.id}|{month or ''}|"
+            found.setdefault(cell + margin, {})[str(value or "")] = rows
+            if margin and number == 0:
+                whole = found.setdefault(cell, {"": 0})
+                whole[""] += rows
     return found
 
 
-def margin_query(conditions: Conditions, measure: Measure, margin: str) -> sa.Select[tuple[str, str, int]]:
+def margin_query(conditions: Conditions, measure: Measure, margin: str) -> sa.Select[Any]:
     """Return a query of (month "YYYY-MM", margin value, rows) over the measure's table."""
     compiler, source = conditions.compiler, conditions.source
     date = compiler.column(source, measure.table, measure.date) if measure.date else None
@@ -57,7 +72,9 @@ def _month(column: sa.ColumnElement[object], dialect: str) -> sa.ColumnElement[s
     return sa.func.date_format(column, "%Y-%m")
 
 
-def active_patrons(connection: sa.Connection, conditions: Conditions, where: Sql) -> dict[int, set[str]]:
+def active_patrons(
+    connection: sa.Connection, conditions: Conditions, where: Sql, bound: Mapping[str, Any] | None = None
+) -> dict[int, set[str]]:
     """Return year -> patrons with a use in ``where``. The numbers go to a keyed flag and nowhere else."""
     series, compiler, source = conditions.series, conditions.compiler, conditions.source
     date = compiler.path(source, series.table, series.active)
@@ -67,7 +84,7 @@ def active_patrons(connection: sa.Connection, conditions: Conditions, where: Sql
         if date is None or column is None:
             continue
         query = sa.select(sa.extract("year", date), column).select_from(source).where(where, conditions.tied).distinct()
-        for year, patron in connection.execute(query):
+        for year, patron in connection.execute(query, bound or {}):
             if year is not None and patron is not None:
                 found.setdefault(int(year), set()).add(str(patron))
     return found

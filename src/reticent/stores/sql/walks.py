@@ -21,7 +21,6 @@ import sqlalchemy as sa
 
 from reticent.model import Chunk, Step
 from reticent.stores.sql import chains
-from reticent.stores.sql.compile import Sql
 from reticent.stores.sql.conditions import Conditions
 from reticent.stores.sql.connect import reading
 from reticent.stores.sql.streams import stream
@@ -73,11 +72,7 @@ class SeekWalk(SqlWalk):
     _last: int | str | None = None
 
     def _rows(self, size: int) -> tuple[Rows | None, int]:
-        series = self._conditions.series
-        key = self._conditions.compiler.column(
-            self._conditions.source, series.table, self._conditions.database.loaded.tables[series.table].key
-        )
-        assert key is not None  # noqa: S101 - a missing key column refuses the series
+        key = self._conditions.key
         query = sa.select(key.label("k")).where(self._conditions.own(self._cutoff)).order_by(key).limit(size)
         if self._after is not None:
             query = query.where(key > self._after)
@@ -104,69 +99,64 @@ class ChainWalk(SqlWalk):
     _last: int | str | None = None
 
     def _rows(self, size: int) -> tuple[Rows | None, int]:
-        key, _ = chains.columns(self._conditions)
+        begun = self._after is not None
+        query = self._conditions.once(lambda: self._query(begun), "next chains", self._cutoff, begun)
+        limits = {"size": size, "after": self._after} if begun else {"size": size}
+        with reading(self._engine, self._step.system, brief=True) as connection:
+            first, self._last, total = connection.execute(query, limits).one()
+        return (Rows(keys=(first, self._last)), int(total)) if total else (None, 0)
+
+    def _query(self, begun: bool) -> sa.Select[Any]:
+        """Return a query of the first and last head of the next chains, and how many rows these have."""
+        key, size = self._conditions.key, sa.bindparam("size", type_=sa.Integer())
         heads = sa.select(key).where(self._conditions.own(self._cutoff), chains.is_head(self._conditions))
-        heads = heads.order_by(key).limit(size)
-        if self._after is not None:
-            heads = heads.where(key > self._after)
-        chain = chains.members(self._conditions, heads)
-        query = sa.select(chain.c.head, sa.func.count()).group_by(chain.c.head).order_by(chain.c.head)
-        total, first = 0, None
-        with reading(self._engine, self._step.system) as connection:
-            for head, rows in connection.execute(query):
-                if first is not None and total + rows > size:
-                    break
-                first, self._last, total = head if first is None else first, head, total + rows
-        return (None, 0) if first is None or self._last is None else (Rows(keys=(first, self._last)), total)
+        if begun:
+            heads = heads.where(key > sa.bindparam("after", type_=sa.types.NULLTYPE))
+        chain = chains.members(self._conditions, heads.order_by(key).limit(size))
+        rows = sa.func.count()
+        running = sa.func.sum(rows).over(order_by=chain.c.head)
+        each = sa.select(chain.c.head, rows.label("rows"), running.label("all")).group_by(chain.c.head).subquery()
+        fit = sa.or_(each.c.all <= size, each.c.all == each.c.rows)
+        return sa.select(sa.func.min(each.c.head), sa.func.max(each.c.head), sa.func.sum(each.c.rows)).where(fit)
 
     def _passed(self) -> None:
         self._after = self._last
 
 
 class WindowWalk(SqlWalk):
-    """By spans of time, each of whole hours; the days that hold due rows are read once at the start."""
+    """By spans of time, each of whole hours, read only as far as the next chunk goes."""
 
-    def __init__(
-        self, engine: sa.Engine, step: Step, conditions: Conditions, cutoff: datetime, run: str, first: int
-    ) -> None:
-        super().__init__(engine, step, conditions, cutoff, run, first)
-        self._hours = list(self._histogram())
-        self._start = self._end = 0
-
-    def _histogram(self) -> Iterator[tuple[datetime, int]]:
-        column = window_column(self._conditions)
-        hour = truncated(column, "hour", self._conditions.database.dialect)
-        dated = sa.not_(self._conditions.missing(column))
-        query = sa.select(hour, sa.func.count()).where(self._conditions.due(self._cutoff), dated)
-        with reading(self._engine, self._step.system) as connection:
-            for moment, rows in connection.execute(query.group_by(hour).order_by(hour)):
-                yield datetime.fromisoformat(str(moment)), int(rows)
+    _after: datetime | None = None
+    _end: datetime | None = None
 
     def _rows(self, size: int) -> tuple[Rows | None, int]:
-        total, end = 0, self._start
-        while end < len(self._hours) and total + self._hours[end][1] <= size:
-            total += self._hours[end][1]
-            end += 1
-        if self._start == len(self._hours):
+        hours = self._hours(size + 1)
+        if not hours:
             return self._undated(size)
-        self._end = end
-        if end == self._start:
-            return self._part_of_hour(size)
-        return Rows(span=self._span(end - 1)), total
+        total, first = sum(hours.values()), next(iter(hours))
+        if total > size and len(hours) > 1:
+            total -= hours.popitem()[1]  # the rows of this hour may go on
+        if total > size:
+            # A load of old records can put more rows into one hour than a chunk may hold.
+            self._end = first
+            return Rows(span=(first, first + timedelta(hours=1)), limit=size), size
+        self._end = next(reversed(hours)) + timedelta(hours=1)
+        return Rows(span=(first, self._end)), total
 
-    def _part_of_hour(self, size: int) -> tuple[Rows | None, int]:
-        """A load of old records can put more rows into one hour than a chunk may hold."""
-        rows = Rows(span=self._span(self._start), limit=size)
-        with reading(self._engine, self._step.system) as connection:
-            query = sa.select(sa.func.count()).select_from(self._conditions.source)
-            picked = key_condition(self._conditions, rows)
-            left = connection.execute(query.where(picked, self._conditions.due(self._cutoff))).scalar_one()
-        if left <= size:
-            self._end = self._start + 1
-        return rows, min(size, left)
-
-    def _span(self, last: int) -> tuple[datetime, datetime]:
-        return (self._hours[self._start][0], self._hours[last][0] + timedelta(hours=1))
+    def _hours(self, limit: int) -> dict[datetime, int]:
+        """Return the hours of the next due rows, in order, each with how many of ``limit`` rows it holds."""
+        conditions, column = self._conditions, window_column(self._conditions)
+        query = sa.select(column.label("at")).where(conditions.due(self._cutoff), sa.not_(conditions.missing(column)))
+        if self._after is not None:
+            query = query.where(column >= conditions.moment(self._after))
+            if conditions.database_is_sqlite:
+                # What another program wrote with a T in it sorts behind the whole day, and must not come again.
+                query = query.where(sa.func.datetime(column) >= conditions.moment(self._after))
+        some = query.order_by(column).limit(limit).subquery()
+        hour = truncated(some.c.at, "hour", conditions.database.dialect)
+        counted = sa.select(hour, sa.func.count()).group_by(hour).order_by(hour)
+        with reading(self._engine, self._step.system, brief=True) as connection:
+            return {datetime.fromisoformat(str(moment)): rows for moment, rows in connection.execute(counted)}
 
     def _undated(self, size: int) -> tuple[Rows | None, int]:
         if self._conditions.series.undated != "due":
@@ -178,7 +168,7 @@ class WindowWalk(SqlWalk):
         return (Rows(limit=size), min(size, left)) if left else (None, 0)
 
     def _passed(self) -> None:
-        self._start = self._end
+        self._after = self._end
 
 
 @dataclass(frozen=True)
@@ -208,11 +198,9 @@ class PickedWalk(SqlWalk):
     def _matching(self, whose: Whose) -> Iterator[int | str]:
         conditions, series = self._conditions, self._conditions.series
         compiler, source = conditions.compiler, conditions.source
-        key = compiler.column(source, series.table, conditions.database.loaded.tables[series.table].key)
-        assert key is not None  # noqa: S101 - only a walk by key is picked from
         paths = [compiler.path(source, series.table, path) for path in series.persons or (series.who,)]
         known = [path.label(f"p{n}") for n, path in enumerate(paths) if path is not None]
-        query = sa.select(key.label("k"), *known).select_from(source).where(conditions.due(self._cutoff))
+        query = sa.select(conditions.key.label("k"), *known).select_from(source).where(conditions.due(self._cutoff))
         for one, *persons in stream(self._engine, self._step.system, query):
             if any(str(person) in whose.numbers for person in persons if person is not None):
                 yield one
@@ -253,17 +241,3 @@ def truncated(column: sa.ColumnElement[datetime], unit: str, dialect: str) -> sa
     if dialect == "sqlite":
         return sa.func.strftime(pattern, column)
     return sa.func.date_format(column, pattern)
-
-
-def key_condition(conditions: Conditions, rows: Rows) -> Sql:
-    """Return the condition that picks the chunk's rows; TRUE for a batch."""
-    table = conditions.database.loaded.tables[conditions.series.table]
-    if rows.keys or rows.picked:
-        key = conditions.compiler.column(conditions.source, conditions.series.table, table.key)
-        assert key is not None  # noqa: S101 - a missing key column refuses the series
-        return key.between(*rows.keys) if rows.keys else key.in_(rows.picked)
-    if rows.span:
-        column = window_column(conditions)
-        low, high = (conditions.moment(moment) for moment in rows.span)
-        return sa.and_(column >= low, column < high)
-    return conditions.missing(window_column(conditions)) if table.window else sa.true()
