@@ -39,7 +39,7 @@ unit: $(VENV)/ready ## the tests
 
 soak: $(VENV)/ready ## hundreds of kills, millions of rows; takes an hour
 	tools/system_packages.sh
-	$(BIN)/python -m pytest -q -n 2 -m soak
+	$(BIN)/python -m pytest -q -n 2 -m soak -o faulthandler_timeout=3600
 
 bench: $(VENV)/ready ## every benchmark, ours and the named peer in one run
 	tools/system_packages.sh
