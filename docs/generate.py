@@ -204,7 +204,7 @@ def inquiries() -> str:
     lines = [
         "# Inquiries: states, steps and facts",
         "",
-        _BY_HAND.format(source="`guard/inquiries.py` and `guard/words.py`"),
+        _BY_HAND.format(source="`guard/steps/` and `guard/words.py`"),
         "",
         "A step is taken from one of its states, by one of its groups of officers (each a person of their own), on its",
         "facts, and rests on a clause of the [policy map](../policy-map.md) and the statute of the place. How to:",

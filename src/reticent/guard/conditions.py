@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from reticent.guard.case import Case, Taken
-from reticent.guard.words import COMPULSORY, HoldKind, Instrument, LawAnswer, Notice, Role, Standing
+from reticent.guard.words import COMPULSORY, Duty, HoldKind, Instrument, LawAnswer, Notice, Role, Standing
 
 Need = tuple[Callable[[Case, Taken], bool], str]
 """A condition, and what to say when it does not hold."""
@@ -22,6 +22,14 @@ def true(fact: str, says: str) -> Need:
     return lambda _, taken: taken.flag(fact), says
 
 
+def owed(duty: Duty, says: str) -> Need:
+    """Something is still owed."""
+    return lambda case, _: duty in case.duties, says
+
+
+PAPER: Need = (lambda case, _: case.instrument, "There is no paper.")
+NO_GAG: Need = (lambda case, _: not case.gagged, "The paper forbids telling the patron.")
+SEALED: Need = (lambda case, _: case.sealed, "The case is not sealed.")
 NO_COMPULSION: Need = (
     lambda case, _: case.kind not in COMPULSORY,
     "Paper that can compel is registered and goes to counsel; it is never refused here.",

@@ -51,6 +51,11 @@ def answered(case: Case, taken: Taken) -> Case:
     return replace(case, law=law, standing=standing)
 
 
+def excepted(case: Case, taken: Taken) -> Case:
+    """Open a cited statutory exception for a scope."""
+    return replace(answered(case, taken), exception=True, scope=taken.word("scope"))
+
+
 def register(case: Case, taken: Taken) -> Case:
     """Take a paper in hand: it places a hold at once and undoes whatever was approved."""
     kind, gag = Instrument(taken.word("kind")), taken.flag("gag")

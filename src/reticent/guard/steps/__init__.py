@@ -1,0 +1,1 @@
+"""The rules of the workflow, step by step; ``guard/inquiries.py`` is the machine that keeps them."""
