@@ -222,8 +222,9 @@ def test_the_paper_checkpoint_is_printed_signed_and_recorded(terminal: Terminal,
     name = terminal.paper(office.card()[1])
     terminal.step(name, "approve", by=("custodian", "counsel"))
     gather = ("release", "gather", name, *terminal.identity, "--out", str(tmp_path / "out"))
-    done = terminal.run(*gather, typed=f"ils={office.lab.url}\n").said
+    done = terminal.run(*gather, typed=f"ils={office.lab.url}\n").out
     package = done.partition("--fact package=")[2].split()[0]
+    assert f"advance {name} release --fact package={package} --fact witness=witnessed\n" in done, "not to be copied"
     letter = ("inquiry", "letter", "paper_checkpoint", "--inquiry", name, *terminal.identity)
     sheet = tmp_path / "sheet.pdf"
     assert "lacks what is handed over" in terminal.run(*letter, "--out", str(sheet), code=2).said

@@ -105,8 +105,9 @@ def _console() -> Console:
 
 
 def say(text: str = "", style: str = "") -> None:
-    """Print text in which nothing is markup."""
-    _console().print(Text(safe(text), style=style))
+    """Print text in which nothing is markup. A line with a command in it is not broken, so that it can be copied."""
+    for line in safe(text).split("\n"):
+        _console().print(Text(line, style=style), soft_wrap=" --" in line or "ssh-keygen" in line)
 
 
 def _table(*columns: str, numbers: tuple[int, ...] = ()) -> Table:

@@ -311,6 +311,7 @@ COUNT = FactType(lambda value: type(value) is int and 0 <= value <= 10**6, "a wh
 DAY = FactType(_is_day, "a day such as 2026-03-01")
 DAYS = FactType(_are_days, "a list of days")
 DIGEST = FactType(lambda value: isinstance(value, str) and _DIGEST.fullmatch(value) is not None, "a SHA-256 digest")
+FILE = FactType(DIGEST.test, "a SHA-256 digest; --attach makes it of a file")
 
 FACTS: Mapping[str, tuple[FactType, str]] = MappingProxyType(
     {
@@ -369,9 +370,9 @@ FACTS: Mapping[str, tuple[FactType, str]] = MappingProxyType(
         "gag": (FLAG, "whether it forbids speaking of it"),
         "gag_until": (DAY, "the last day of the gag"),
         "review": (DAY, "the day the gag is to be reviewed"),
-        "document": (DIGEST, "the digest of the scanned paper"),
-        "scope": (DIGEST, "the digest of the scope"),
-        "instrument": (DIGEST, "the digest of the instrument, as officers sign it"),
+        "document": (FILE, "the digest of the scanned paper"),
+        "scope": (DIGEST, "the digest of the scope; --sheet brings it"),
+        "instrument": (FILE, "the digest of the instrument, as officers sign it"),
         "policy": (DIGEST, "the digest of the policy approvals are given under"),
         "breadth": (_some_of(list(Breadth)), "how the scope is over-broad"),
         "hold_hours": (COUNT, "hours of the provisional hold; counsel's setting"),
@@ -392,23 +393,23 @@ FACTS: Mapping[str, tuple[FactType, str]] = MappingProxyType(
         "ruling": (_one_of(["upheld", "narrowed", "ordered"]), "what the court said"),
         "ended": (_one_of(["withdrawn", "quashed"]), "how the demand ended"),
         "sent": (DAY, "the day it was sent"),
-        "worksheet": (DIGEST, "the digest of the search worksheet"),
+        "worksheet": (FILE, "the digest of the search worksheet"),
         "places_not_searched": (COUNT, "places that were not searched"),
         "package": (DIGEST, "the digest of the sealed package"),
         "witness": (_one_of(["witnessed", "paper"]), "a witness's cosignature, or a paper checkpoint of two officers"),
-        "checkpoint": (DIGEST, "the digest of the cosigned checkpoint"),
+        "checkpoint": (FILE, "the digest of the cosigned checkpoint"),
         "counsel_called": (_one_of(["reached", "unreachable"]), "whether counsel could be reached"),
         "waited": (_one_of(["agreed", "refused", "not_asked"]), "whether the officers waited for counsel"),
         "viewed": (COUNT, "things viewed"),
         "taken": (COUNT, "things taken"),
         "machines": (COUNT, "machines taken"),
-        "inventory": (DIGEST, "the digest of the sealed inventory"),
-        "receipt": (DIGEST, "the digest of the receipt, or of the note that it was refused"),
+        "inventory": (FILE, "the digest of the sealed inventory"),
+        "receipt": (FILE, "the digest of the receipt, or of the note that it was refused"),
         "place": (FLAG, "whether a hold is placed"),
         "until": (DAY, "the last day of the hold"),
         "mode": (_one_of(["sealed_copy", "keep_in_place", "forward_running"]), "how the hold preserves"),
-        "advice": (DIGEST, "the digest of counsel's signed advice"),
-        "letter": (DIGEST, "the digest of the letter sent"),
+        "advice": (FILE, "the digest of counsel's signed advice"),
+        "letter": (FILE, "the digest of the letter sent"),
         "minutes": (COUNT, "minutes of work"),
         "cents": (COUNT, "cost in cents"),
         "library_closed": (DAYS, "days the library is closed besides weekends and federal holidays"),
