@@ -55,6 +55,8 @@ URL = st.from_regex(rb"[!-~]{0,80}", fullmatch=True)
         (KOHA, b"/p?2123400000017=1", b"/p?"),
         (KOHA, b"/p?idx=" + b"a" * 41, b"/p?idx="),
         (KOHA, b"/p?idx=j@x", b"/p?idx="),
+        (KOHA, b"/p?q=two words&idx=kw", b"/p?q=&idx=kw"),
+        (KOHA, b"/p?idx=kw\n/q?jdoe", b"/p?idx=kw"),
     ],
 )
 def test_a_url_keeps_only_what_was_declared(policy: UrlPolicy, url: bytes, out: bytes) -> None:

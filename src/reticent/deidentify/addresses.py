@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+from binascii import hexlify
 
 from reticent.deidentify.pseudonyms import NOTHING, Treat, mac
 
@@ -21,15 +22,18 @@ def packed(value: bytes) -> bytes | None:
 
     Returns None for anything that is not an address (a host name, ``unknown``, noise).
     """
-    try:
-        return socket.inet_pton(socket.AF_INET, value.decode("ascii"))
-    except (OSError, ValueError):
-        pass
+    plain = _packed(value)
+    if plain is not None:
+        return plain
     found = _PORT.match(value)
-    bare = (found[1] or found[2]) if found else value.partition(b"%")[0]
+    return _packed((found[1] or found[2]) if found else value.partition(b"%")[0])
+
+
+def _packed(bare: bytes) -> bytes | None:
     try:
-        text = bare.decode("ascii")
-        out = socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
+        if b":" not in bare:
+            return socket.inet_pton(socket.AF_INET, bare.decode("ascii"))
+        out = socket.inet_pton(socket.AF_INET6, bare.decode("ascii"))
     except (OSError, ValueError):
         return None
     return out[12:] if out.startswith(_MAPPED) else out
@@ -42,8 +46,7 @@ def pseudonyms(key: bytes) -> Treat:
     def treat(value: bytes) -> bytes:
         if value in _NOBODY or (value.startswith(b"2001:db8:") and _OURS.match(value)):
             return value
-        digits = digest(packed(value) or value).hex(":", 2)[:29]
-        return b"2001:db8:" + digits.encode()
+        return b"2001:db8:" + hexlify(digest(packed(value) or value)[:12], b":", 2)
 
     return treat
 

@@ -27,13 +27,8 @@ def family(agent: bytes) -> bytes:
 
 
 def size(value: bytes) -> bytes:
-    """Keep the first digit of a number of bytes and zero the rest; under ten bytes it becomes 0.
-
-    ``-`` and the empty value stay.
-    """
-    if value in (NOTHING, b""):
-        return value
-    return value[:1] + b"0" * (len(value) - 1) if len(value) > 1 else b"0"
+    """Keep the first digit of a number of bytes and zero the rest; ``-`` and the empty value stay."""
+    return value[:1] + b"0" * (len(value) - 1)
 
 
 def shape(line: bytes) -> str:

@@ -45,6 +45,10 @@ AT_REST = frozenset({b"AJ", b"AH", b"CH"})
 """Title, due date, properties of the one item: stay at rest only."""
 
 
+_USE = (ITEM | AT_REST | {b"AS", b"AT", b"AU", b"AV", b"BU", b"CD"}) - {b"BK"}
+"""The item of a message, and the items a patron has on hold, overdue, borrowed, fined, recalled, unavailable."""
+
+
 @dataclass(frozen=True)
 class Found:
     """A message found in a line: where it starts, its code, and where its fields start."""
@@ -60,6 +64,18 @@ def find(line: bytes) -> Found | None:
         if _FIELDS.match(line, head.end()):
             return Found(head.start(), line[head.start() : head.start() + 2], head.end())
     return None
+
+
+def patrons(message: bytes, found: Found) -> list[bytes]:
+    """Return who a message names: card numbers and personal names."""
+    fields = _FIELD.findall(message[found.fields - found.start :])
+    return [value for code, value in fields if code in (b"AA", b"AE") and value]
+
+
+def use(message: bytes, found: Found) -> bytes:
+    """Return what a message says of a use, as it was written: its code, and the items named in it."""
+    fields = _FIELD.findall(message[found.fields - found.start :])
+    return b" ".join([found.code, *(code + value + b"|" for code, value in fields if code in _USE and value)])
 
 
 def treat(message: bytes, found: Found, key: bytes | None, *, share: bool = False) -> bytes:

@@ -118,7 +118,7 @@ def _built(parts: list[str], grain: str) -> TimeForm:
 
     def read(value: bytes) -> Instant | None:
         found = match(value)
-        return None if found is None else _instant(found.groupdict())
+        return None if found is None else instant(found.groupdict())
 
     bare = re.sub(rb"\(\?P<\w+>", b"(?:", pattern)
     return TimeForm(bare, read, coarse, blank, bool({"d", "e"} & set(codes)))
@@ -143,7 +143,8 @@ _EPOCH = {
 }  # fmt: skip
 
 
-def _instant(found: Mapping[str, bytes]) -> Instant | None:
+def instant(found: Mapping[str, bytes]) -> Instant | None:
+    """Return the time in what was found by code (``Y``, ``m``, ``d``, ``H``, ...); None if there is no such day."""
     year = int(found.get("Y") or 0) or 2000 + int(found.get("y") or 0)
     name = found.get("b") or found.get("B") or found.get("h")
     month = _MONTHS.get(name[:3], 0) if name else int(found.get("m") or 1)

@@ -1,8 +1,9 @@
 """URLs, whole columns of them at once: what a request says about a person goes, the rest stays.
 
 An allow-list decides: the value of a query key nobody declared is personal. One compiled
-pattern runs over the newline-joined column, because a call for each URL would cost more than
-the work (measured in docs/benchmarks.md).
+pattern runs over the joined column, because a call for each URL would cost more than the work. While
+it does, a zero byte stands in front of every delimiter: to look for one byte costs the engine a fraction
+of looking for one of four (both measured in docs/benchmarks.md).
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+import ahocorasick_rs
 
 from reticent.deidentify.pseudonyms import token
 
@@ -43,8 +46,8 @@ class UrlPack:
 
 
 _NAME = rb"[A-Za-z_.\-\[\]]{1,30}+[0-9]{0,2}+="
-_VALUE = rb"[\w.,:\-]{0,40}+(?![^?&;#\s])"
-_HOST = rb"https?(?:://|%3[aA]%2[fF]%2[fF])[A-Za-z0-9.\-]{1,100}+(?=/|%2[fF]|[?&;#\s]|\Z)"
+_VALUE = rb"[\w.,:\-]{0,40}+(?![^\0\n])"
+_HOST = rb"https?(?:://|%3[aA]%2[fF]%2[fF])[A-Za-z0-9.\-]{1,100}+(?=/|%2[fF]|[\0\n]|\Z)"
 _USERINFO = re.compile(rb"(//)[^/?#\s@]*@")
 _MAILBOX = re.compile(rb"(?<![^/?&;#=\s])[^/?&;#=\s]*(?:@|%40)[^/?&;#\s]*")
 _HIDDEN = re.compile(rb"(%(?:25)*(?:3[fFbBdD]|2[36]|0[aAdD])|\\)[^?&;#\s]*")
@@ -61,21 +64,23 @@ class UrlPolicy:
         nested = frozenset[str]().union(*(pack.nested for pack in packs)) - personal
         prefixes = sorted({one for pack in packs for one in pack.segments})
         self._items = re.compile(_items(sorted(keep), sorted(nested)))
-        self._prefixes = tuple(one.encode() for one in prefixes if not _covered(one, prefixes))
-        self._segment = re.compile(rb"(%s)[^/?&;#\s]+" % rb"|".join(map(re.escape, self._prefixes)))
+        self._prefixes = ahocorasick_rs.BytesAhoCorasick([one.encode() for one in prefixes])
+        self._segment = re.compile(rb"(%s)[^/?&;#\s]+" % _either(prefixes))
         self.counts = tuple(rule for pack in packs for rule in pack.counts)
         self.words = frozenset(word.encode() for pack in packs for word in pack.words)
 
     def treat(self, url: bytes) -> bytes:
-        """Treat one URL; it may hold no newline."""
-        return self.text(url)
+        """Treat one URL; of one that runs over a line end only what stands before it."""
+        return self.text(url.partition(b"\n")[0])
 
-    def text(self, urls: bytes) -> bytes:
+    def text(self, text: bytes) -> bytes:
         """Treat many URLs joined by newlines; as many come back, in the same order."""
-        text = b"".join(self._items.split(urls))
+        for mark in (b"?", b"&", b";", b"#"):
+            text = text.replace(mark, b"\0" + mark)
+        text = b"".join(self._items.split(text))
         if b"@" in text or b"%" in text or b"\\" in text or b"~" in text:
             text = self._odd(text)
-        if any(prefix in text for prefix in self._prefixes):
+        if self._prefixes.find_matches_as_indexes(text):
             text = self._segment.sub(rb"\1-", text)
         return text
 
@@ -102,17 +107,11 @@ _BARE = re.compile(rb"([?&;][^=?&;#\s]*=?)[^?&;#\s]*")
 _AUTHORITY = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
 
 
-def _covered(prefix: str, prefixes: Sequence[str]) -> bool:
-    """Tell whether a shorter prefix stands in this one's end, so that looking for that one is enough."""
-    return any(prefix.endswith(one) and one != prefix for one in prefixes)
-
-
 def _items(keep: Sequence[str], nested: Sequence[str]) -> bytes:
     """Return the pattern whose one group is what stays of a query item, and whose rest goes."""
-    kept = b"(?!(?:%s)=%s)" % (_either(keep), _VALUE) if keep else b""
+    kept = b"(?:%s)=%s|" % (_either(keep), _VALUE) if keep else b""
     inner = b"(?:%s)=(?:%s)?|" % (_either(nested), _HOST) if nested else b""
-    # the one leading character class lets the engine skip to the next delimiter: twice as fast
-    return rb"([#?&;]%s(?:%s%s)?+)[^?&;#\s]*+" % (kept, inner, _NAME)
+    return rb"\0([?&;#](?:%s%s%s)?+)[^\0\n]*+" % (kept, inner, _NAME)
 
 
 def _either(names: Sequence[str]) -> bytes:

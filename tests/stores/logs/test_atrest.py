@@ -25,9 +25,9 @@ from tests.stores.logs.made import ACCESS_FORMAT, made
 
 from reticent.errors import ReticentError, SystemBusy, SystemRefused
 from reticent.stores.logs import files
-from reticent.stores.logs.atrest import FileJob, WrongFormat, check_format, commit, make_ready, sever_file
+from reticent.stores.logs.atrest import FileJob, check_format, commit, make_ready, sever_file
 from reticent.stores.logs.receipts import Receipts
-from reticent.stores.logs.sources import LogSource
+from reticent.stores.logs.sources import LogSource, WrongFormat
 
 KEY = bytes(range(32))
 SOURCE = LogSource("access", (), ACCESS_FORMAT, ("ezproxy", "publishers"))

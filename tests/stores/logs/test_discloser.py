@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -96,12 +97,36 @@ def test_a_preview_counts_and_a_release_permit_does_not(tmp_path: Path, library:
         there.ties(once)
 
 
-@pytest.mark.parametrize("form", ["jsonl", "sip2"])
-def test_a_log_read_line_by_line_says_that_it_cannot_answer(tmp_path: Path, library: Library, form: str) -> None:
-    (tmp_path / "ezproxy.log").write_text('{"user": "23529000000017"}\n')
+OTHER = "23529000000024"
+BY_LINE = {
+    "jsonl": '{"ts": "2026-03-01T09:00:00Z", "user": "CARD", "ip": "10.0.0.1", "uri": "/login?url=https://journal.example/a"}\n',
+    "sip2": "2026-03-01 09:00:00 READ: 11YN20260301    090000                  AOMAIN|AACARD|ABitem-1|AC|AD4711|AJA title|\n",
+    "radius-detail": 'Sun Mar  1 09:00:00 2026\n\tUser-Name = "CARD"\n\tReply-Message = "x"\n\n',
+}
+TOLD = {"jsonl": {"url": "/login?url=https://journal.example/a"}, "sip2": {"personal": "11 ABitem-1| AJA title|"}}
+
+
+@pytest.mark.parametrize("form", BY_LINE)
+def test_a_log_read_line_by_line_answers_too(tmp_path: Path, library: Library, form: str) -> None:
+    [card] = CARD
+    mine = BY_LINE[form].replace("CARD", card)
+    undated = re.sub("2026(-?)03", r"2026\g<1>13", mine).replace("Sun Mar  1 09:00:00 2026", "")
+    (tmp_path / "ezproxy.log").write_text(mine + BY_LINE[form].replace("CARD", OTHER) + "noise\n" + undated)
     there = door(tmp_path, library, form)
+    [tie] = there.ties(permit(library, patrons=CARD))
+    assert (tie["patron"], tie["tells"]) == (card, TOLD.get(form, {}))
+    assert tie["used_at"] == datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
+    said = {place.why for place in there.left_out}
+    assert {"some of its lines do not fit its format", "some lines have no date, so none inside the scope"} <= said
+    later = datetime(2026, 4, 1, tzinfo=UTC)
+    assert list(door(tmp_path, library, form).ties(permit(library, patrons=CARD, since=later))) == []
+
+
+def test_an_error_log_says_that_its_messages_cannot_answer(tmp_path: Path, library: Library) -> None:
+    (tmp_path / "ezproxy.log").write_text("[Sun Mar 01 09:00:00 2026] [core:error] [pid 1:tid 2] user 23529000000017\n")
+    there = door(tmp_path, library, "apache-error")
     assert list(there.ties(permit(library, patrons=CARD))) == []
-    assert any("line by line" in place.why for place in there.left_out)
+    assert any("free text" in place.why for place in there.left_out)
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, library: Library) -> None:

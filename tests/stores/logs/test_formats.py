@@ -76,6 +76,7 @@ def test_a_directive_nobody_declared_is_personal_and_named() -> None:
         ("apache", "%h%u %t", "%h"),
         ("apache", "no directive", "no directive"),
         ("apache", "%h %", "cannot be read"),
+        ("apache", r"%h\n%u %t", "more than one line"),
         ("apache", "%h %{%Q}t", "%Q"),
         ("nginx", "$remote_addr$remote_user", "$remote_addr"),
         ("pascal", "%h", "pascal"),

@@ -159,7 +159,7 @@ def test_a_filter_that_is_killed_leaves_no_raw_line() -> None:
 
 def test_the_servers_error_log_hears_once_a_day_of_lines_that_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     read, write = os.pipe()
-    os.write(write, b"p2123400000001 asked for x\nand p2123400000002 too\n")
+    os.write(write, LINE + b"\np2123400000001 asked for x\nand p2123400000002 too\n")
     os.close(write)
     errors = io.StringIO()
     with open(os.devnull, "wb") as out:
@@ -169,3 +169,18 @@ def test_the_servers_error_log_hears_once_a_day_of_lines_that_do_not_fit(monkeyp
     assert said.count("does not have this log's format") == 1
     assert "'a9 a a a'" in said
     assert "21234" not in said
+
+
+@pytest.mark.parametrize(
+    ("form", "stops"),
+    [('apache: %h %l %u %>s %t "%r" %b', "fitting at %s "), ("jsonl", "lines do not have this log's format (")],
+)
+def test_a_wrong_format_stops_the_filter_at_the_first_line_and_says_where_it_fails(form: str, stops: str) -> None:
+    one = Running(LogSource("live", (), form))
+    os.write(one.feed, LINE + b"\n")
+    assert one.end() == b""
+    said = one.errors.getvalue()
+    assert one.code == 2
+    assert stops in said
+    assert "looks like '9.9.9.9 - a [9/a/9:9:9:9 +9]" in said
+    assert not [word for word in ("jdoe", "secret", "203.0") if word in said]

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from reticent.errors import ReticentError, SystemRefused
+from reticent.errors import SystemRefused
 from reticent.stores.logs import files
 from reticent.stores.logs.archives import BROKEN, complete, compression, reading, writing
 from reticent.stores.logs.counting import LogTally
@@ -23,8 +23,7 @@ from reticent.stores.logs.files import State
 from reticent.stores.logs.kernel import Outcome
 from reticent.stores.logs.receipts import FileReceipt, Receipts, sync_folder
 from reticent.stores.logs.residue import Needles, known_pattern
-from reticent.stores.logs.slots import prefix_fits
-from reticent.stores.logs.sources import LogSource
+from reticent.stores.logs.sources import LogSource, WrongFormat
 from reticent.stores.logs.streams import LONGEST, NOWHERE, Pumped, pump
 from reticent.systems.urlpacks import load_packs
 
@@ -250,7 +249,7 @@ def _receipt(job: FileJob, receipts: Receipts, ready: Ready, done: Treated) -> F
 
 
 def check_format(job: FileJob) -> None:
-    """Raise ConfigurationError if most lines of a file's beginning do not parse: the format is wrong."""
+    """Raise WrongFormat if most lines of a file's beginning do not parse."""
     path = Path(job.path)
     with path.open("rb") as raw:
         kind = compression(raw)
@@ -260,27 +259,4 @@ def check_format(job: FileJob) -> None:
     whole = data[: data.rfind(b"\n") + 1]
     worker.treat(whole, 0)
     if worker.outcome.lines and worker.outcome.withheld * 2 > worker.outcome.lines:
-        offset, shape = worker.outcome.shown[0]
-        raise WrongFormat(job, worker.outcome, offset, shape, failing(job, whole, offset))
-
-
-class WrongFormat(ReticentError):
-    """The format a log is said to have does not fit its lines."""
-
-    exit_code = 2
-
-    def __init__(self, job: FileJob, outcome: Outcome, offset: int, shape: str, directive: str) -> None:
-        super().__init__(
-            f"{outcome.withheld} of the first {outcome.lines} lines do not have this log's format"
-            + (f"; the first stops fitting at {directive}" if directive else ""),
-            where=f"{job.path}, byte {offset}; the line looks like {shape!r}",
-            do="copy the format from the server's own configuration",
-        )
-
-
-def failing(job: FileJob, text: bytes, offset: int) -> str:
-    """Return the directive at which the line at ``offset`` stops fitting its format; empty if unknown."""
-    form = job.source.compiled(text.partition(b"\n")[0])
-    if form is None:
-        return ""
-    return prefix_fits(form, text[offset : text.index(b"\n", offset)])
+        raise WrongFormat(job.source, worker.outcome, whole, job.path)

@@ -6,18 +6,16 @@ import re
 from collections.abc import MutableSet, Sequence
 from typing import Protocol
 
-from reticent.deidentify.measures import size
 from reticent.deidentify.pseudonyms import Treat
 from reticent.deidentify.times import TimeForm
 from reticent.stores.logs.formats import Kind
-from reticent.stores.logs.slots import COLUMNS, CONTROL, Slot
+from reticent.stores.logs.slots import COLUMNS, CONTROL, LONGEST_SIZE, Slot
 from reticent.stores.logs.treatments import Treatments
 
 REMEMBERED = 16 << 20
 ENTRY = 200
 """A column remembers at most ``REMEMBERED`` bytes, ``ENTRY`` reckoned for each value besides its own."""
 _IDENTITIES = 200_000
-_LONGEST_SIZE = 19
 
 
 class Unreadable(Exception):
@@ -59,30 +57,22 @@ class Remembered(dict[bytes, bytes]):
 
 
 class _Sizes:
-    """Sizes rarely repeat, so remembering them does not pay: the zeros are put on by length."""
+    """Sizes behind their first digit. They rarely repeat, so it is their length that is looked up."""
 
     def __init__(self, slot: Slot) -> None:
-        self._before, self._after = slot.before, slot.after
-        self._valid = re.compile(slot.strict).fullmatch
-        self._zeros = [slot.after] + [b"0" * n + slot.after for n in range(_LONGEST_SIZE)]
+        self._zeros = [slot.before + b"0" * n + slot.after for n in range(LONGEST_SIZE)]
 
     def many(self, values: Sequence[bytes]) -> Sequence[bytes]:
-        longest = max(map(len, values))
-        if self._before or longest >= _LONGEST_SIZE or not all(values) or not self._digits(values):
-            return list(map(self.one, values))
-        zeros, small = self._zeros, b"0" + self._after
-        return [v[:1] + zeros[len(v)] if len(v) > 1 or v == b"-" else small for v in values]
-
-    @staticmethod
-    def _digits(values: Sequence[bytes]) -> bool:
-        text = b"".join(values)
-        none = text.count(b"-")
-        return text.isdigit() or (none == values.count(b"-") and text.translate(None, b"-").isdigit())
+        digits = b"".join(values)
+        if digits and not digits.isdigit():
+            raise Unreadable
+        try:
+            return list(map(self._zeros.__getitem__, map(len, values)))
+        except IndexError:
+            raise Unreadable from None
 
     def one(self, value: bytes) -> bytes:
-        if self._valid(value) is None:
-            raise Unreadable
-        return self._before + size(value) + self._after
+        return self.many([value])[0]
 
 
 class _Hours(Remembered):
@@ -96,25 +86,25 @@ class _Hours(Remembered):
 
 
 class _Urls:
-    """URLs, joined by newlines and treated in one go."""
+    """URLs, joined and treated in one go."""
 
-    def __init__(self, slot: Slot, how: Treatments, key: bytes | None, quotes: bytes) -> None:
+    def __init__(self, slot: Slot, how: Treatments, day: bytes, key: bytes | None, quotes: bytes) -> None:
         self._valid = re.compile(slot.strict).fullmatch
-        self._how, self._key = how, key
-        self._bad = CONTROL.replace(b"\n", b"") + quotes
+        self._how, self._key, self._bad = how, key, CONTROL + quotes
+        self._one = how.of(Kind.URL, day)
 
     def many(self, values: Sequence[bytes]) -> Sequence[bytes]:
         text = b"\n".join(values)
-        if len(text.translate(None, self._bad)) != len(text):
+        if len(text) - len(text.translate(None, self._bad)) != len(values) - 1:  # the newlines just put in
             raise Unreadable
         if b"\\" in text and not all(map(self._valid, values)):
             raise Unreadable
-        return self._how.texts(text, self._key).split(b"\n")
+        return self._how.texts(text, self._key)
 
     def one(self, value: bytes) -> bytes:
         if self._valid(value) is None:
             raise Unreadable
-        return self._how.texts(value, self._key)
+        return self._one(value)
 
 
 def column(
@@ -134,14 +124,14 @@ def column(
     if csv:
         return Remembered(_quoted(slot, work, met))
     if kind in COLUMNS:
-        return _Urls(slot, how, key, quotes)
+        return _Urls(slot, how, day, key, quotes)
     if kind is Kind.SIZE:
         return _Sizes(slot)
-    treat = _plain(slot, work, met)
+    treat = _beside(slot, work, how.known) if slot.stays else _alone(slot, work, met)
     return _Hours(treat) if slot.whole else Remembered(treat)
 
 
-def _plain(slot: Slot, work: Treat, met: MutableSet[bytes] | None) -> Treat:
+def _alone(slot: Slot, work: Treat, met: MutableSet[bytes] | None) -> Treat:
     valid, before, after = re.compile(slot.strict).fullmatch, slot.before, slot.after
 
     def treat(value: bytes) -> bytes:
@@ -150,6 +140,19 @@ def _plain(slot: Slot, work: Treat, met: MutableSet[bytes] | None) -> Treat:
         if met is not None and len(met) < _IDENTITIES:
             met.add(value)
         return before + work(value) + after
+
+    return treat
+
+
+def _beside(slot: Slot, work: Treat, known: re.Pattern[bytes] | None) -> Treat:
+    """Treat a value behind which something stays."""
+    valid = re.compile(b"(%s)(%s)" % (slot.strict, slot.stays)).fullmatch
+
+    def treat(value: bytes) -> bytes:
+        found = valid(value)
+        if found is None or (known and known.search(found[2])):
+            raise Unreadable
+        return slot.before + work(found[1]) + found[2] + slot.after
 
     return treat
 

@@ -185,6 +185,8 @@ _SELF_ENDING = {Kind.TIME, Kind.SECONDS, Kind.FRACTION, Kind.SIZE, Kind.STATUS, 
 def _checked(form: LogFormat) -> LogFormat:
     if not form.fields:
         raise ConfigurationError("this log format has no directive", where=form.text, do="copy it whole")
+    if any(isinstance(piece, bytes) and b"\n" in piece for piece in form.pieces):
+        raise ConfigurationError("this log format writes more than one line", where=form.text, do="write one a record")
     for field in form.fields:
         if "%" in field.time:
             strftime_form(field.time)

@@ -8,7 +8,7 @@ not know, and blocks in which a value is not what its format says, go to the str
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -107,18 +107,17 @@ class Kernel:
         self._marker = marker(form)
         self._quotes = b'"' if b'"' in form.text.encode() or form.csv else b""
         self._instants: dict[bytes, Instant | None] = {}
-        self._parts: dict[tuple[int, bytes], Mapping[str, bytes]] = {}
+        self._parts: defaultdict[int, dict[bytes, Mapping[str, bytes]]] = defaultdict(dict)
         self._days: dict[tuple[bytes, bool], tuple[Column, ...]] = {}
         self._clock = next((i for i, slot in enumerate(self._shape.slots) if slot.dated), None)
         self._constant = 1 + sum(len(slot.before) + len(slot.after) for slot in self._shape.slots)
 
     def treat(self, block: bytes, offset: int) -> bytes:
         """Treat whole lines, each ending in a newline. As many lines come back, in the same order."""
-        count = block.count(b"\n")
         if b"\r" not in block:
-            return self._halves(block, offset, count, 0)
-        if block.count(b"\r\n") == count == block.count(b"\r"):
-            return self._halves(block.replace(b"\r\n", b"\n"), offset, count, 1).replace(b"\n", b"\r\n")
+            return self._halves(block, offset, 0)
+        if block.count(b"\r\n") == block.count(b"\n") == block.count(b"\r"):
+            return self._halves(block.replace(b"\r\n", b"\n"), offset, 1).replace(b"\n", b"\r\n")
         return b"".join(self._singly(block, offset))
 
     def overlong(self, offset: int) -> bytes:
@@ -127,29 +126,31 @@ class Kernel:
         self.outcome.withhold(offset, b"")
         return self._marker
 
-    def _halves(self, block: bytes, offset: int, count: int, dropped: int) -> bytes:
+    def _halves(self, block: bytes, offset: int, dropped: int) -> bytes:
         """Treat a block as a whole, else each half; ``dropped`` bytes were taken off the end of each line."""
-        fast = self._fast(block, offset, count, dropped)
+        fast = self._fast(block, offset, dropped)
         if fast is not None:
             return fast
-        if count <= _FEW:
+        if block.count(b"\n") <= _FEW:
             return b"".join(self._singly(block, offset, dropped))
         middle = block.find(b"\n", len(block) // 2, -1) + 1 or block.rfind(b"\n", 0, len(block) // 2) + 1
-        lines = block.count(b"\n", 0, middle)
-        first = self._halves(block[:middle], offset, lines, dropped)
-        return first + self._halves(block[middle:], offset + middle + lines * dropped, count - lines, dropped)
+        first = self._halves(block[:middle], offset, dropped)
+        offset += middle + block.count(b"\n", 0, middle) * dropped
+        return first + self._halves(block[middle:], offset, dropped)
 
-    def _fast(self, block: bytes, offset: int, count: int, dropped: int) -> bytes | None:
+    def _fast(self, block: bytes, offset: int, dropped: int) -> bytes | None:
         """Treat a block by columns; None if that would not be exact.
 
         The lines between two matches are the ones the loose pattern does not know; they are whole
-        lines, because a match starts and ends at a line.
+        lines, because a match starts and ends at a line. A match is one line, because no column
+        takes a value with a newline in it; where values are not looked at, newlines are counted.
         """
         step = len(self._shape.slots) + 1
         flat = self._shape.fast.split(block)
-        odd = [i for i, gap in enumerate(flat[::step]) if gap]
+        gaps = flat[::step]
+        odd = [i for i, gap in enumerate(gaps) if gap] if any(gaps) else []
         rows = len(flat) // step
-        if count - rows != sum(flat[i * step].count(b"\n") for i in odd):
+        if self._only_watch and block.count(b"\n") - rows != sum(flat[i * step].count(b"\n") for i in odd):
             return None
         columns = [flat[i + 1 :: step] for i in range(step - 1)]
         places = [self._place(flat, i * step, i) for i in odd]
@@ -164,10 +165,10 @@ class Kernel:
             self._watch.see(seen)
         if self._only_watch and not odd:
             return b""
-        gaps = {i: flat[i * step] for i in odd}
         flat[step::step] = [b"\n"] * rows  # the newline of each row, which no group captures
-        for (i, gap), (at, lines) in zip(gaps.items(), places, strict=True):
-            flat[i * step] = (b"\n" if i else b"") + b"".join(self._singly(gap, offset + at + lines * dropped, dropped))
+        for i, (at, lines) in zip(odd, places, strict=True):
+            singly = self._singly(gaps[i], offset + at + lines * dropped, dropped)
+            flat[i * step] = b"".join([b"\n" if i else b"", *singly])
         return b"".join(flat)
 
     def _place(self, flat: Sequence[bytes], index: int, rows: int) -> tuple[int, int]:
@@ -180,7 +181,7 @@ class Kernel:
         today = self._day(self._one_day(columns))
         for i, (slot, values, treat) in enumerate(zip(self._shape.slots, columns, today, strict=True)):
             if slot.kind is None:
-                for value in set(values):
+                for value in set(values).difference(self._parts[i]):
                     self._parts_of(i, slot, value)
             else:
                 flat[i + 1 :: step] = treat.many(values)
@@ -189,23 +190,24 @@ class Kernel:
         """Return the day all lines of a block are of; Unreadable if there are two."""
         if self._clock is None:
             return _NO_DAY
-        days = {self._day_of(value) for value in set(columns[self._clock])}
+        times = columns[self._clock]
+        days = {self._day_of(value) for value in (times[:1] if times.count(times[0]) == len(times) else set(times))}
         if len(days) != 1:
             raise Unreadable
         return days.pop()
 
     def _day_of(self, value: bytes) -> bytes:
         """Return the day in a value of the group that tells it. Raises Unreadable."""
-        instant = self._instant(self._shape.slots[self._clock or 0].time, value)
+        instant = self._instant(self._shape.slots[self._clock or 0], value)
         return _NO_DAY if instant is None else instant.day
 
-    def _instant(self, form: TimeForm | None, value: bytes) -> Instant | None:
+    def _instant(self, slot: Slot, value: bytes) -> Instant | None:
         known = self._instants.get(value, _UNREAD)
         if known is not _UNREAD:
             return known
         if len(self._instants) > REMEMBERED // ENTRY // 4:
             self._instants.clear()
-        self._instants[value] = _read(form, value)
+        self._instants[value] = _read(slot.time, slot.bare(value))
         return self._instants[value]
 
     def _day(self, day: bytes, *, lenient: bool = False) -> tuple[Column, ...]:
@@ -231,16 +233,16 @@ class Kernel:
 
     def _parts_of(self, i: int, slot: Slot, value: bytes) -> Mapping[str, bytes]:
         """Check a value that stays; return the status, host and method in it. Raises Unreadable."""
-        known = self._parts.get((i, value))
-        if known is not None:
-            return known
+        known = self._parts[i]
+        if value in known:
+            return known[value]
         found = slot.parts.fullmatch(value) if slot.parts else None
         if found is None or (self._how.known and self._how.known.search(value)):
             raise Unreadable
-        if len(self._parts) > REMEMBERED // ENTRY // 4:
-            self._parts.clear()
-        self._parts[i, value] = found.groupdict()
-        return self._parts[i, value]
+        if len(known) > REMEMBERED // ENTRY // 4:
+            known.clear()
+        known[value] = found.groupdict()
+        return known[value]
 
     def _seen(self, columns: Sequence[Sequence[bytes]], rows: int) -> Columns:
         values: dict[Kind, list[Sequence[bytes]]] = {}
@@ -259,10 +261,10 @@ class Kernel:
         if self._clock is None:
             return [None] * rows, [0.0] * rows
         slots = self._shape.slots
-        hours = [self._instant(slots[self._clock].time, one) for one in columns[self._clock]]
+        hours = [self._instant(slots[self._clock], one) for one in columns[self._clock]]
         seconds = [one.seconds if one else 0.0 for one in hours]
         if slots[self._clock].whole is not None:
-            rest = [self._instant(slots[self._clock + 1].time, one) for one in columns[self._clock + 1]]
+            rest = [self._instant(slots[self._clock + 1], one) for one in columns[self._clock + 1]]
             seconds = [s + (one.seconds - YEAR_2000 if one else 0) for s, one in zip(seconds, rest, strict=True)]
         return hours, seconds
 

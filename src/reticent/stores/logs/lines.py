@@ -13,11 +13,11 @@ from typing import Protocol
 
 from reticent.deidentify import addresses, sip2
 from reticent.deidentify.pseudonyms import NOTHING, day_key
-from reticent.deidentify.times import TimeForm, any_form, epoch_form, strftime_form
+from reticent.deidentify.times import Instant, TimeForm, any_form, epoch_form, instant, strftime_form
 from reticent.errors import ConfigurationError
 from reticent.stores.logs.columns import Unreadable
 from reticent.stores.logs.formats import KEPT, Kind
-from reticent.stores.logs.kernel import Outcome
+from reticent.stores.logs.kernel import Columns, Outcome, Watch
 from reticent.stores.logs.treatments import Treatments
 from reticent.systems.urlpacks import load_directives
 
@@ -31,8 +31,10 @@ class Reader(Protocol):
     """Reads one kind of line."""
 
     marker: bytes
-    day: bytes
-    """The day of the last line that told one; empty before that."""
+    when: Instant | None
+    """The time of the line, or of the record it belongs to; None if nothing tells it."""
+    met: list[tuple[Kind, bytes]]
+    """What was read, by kind; who takes it clears it."""
 
     def line(self, bare: bytes) -> bytes:
         """Return the line, severed; ``bare`` has no line end. Raises Unreadable."""
@@ -42,9 +44,9 @@ class Reader(Protocol):
 class Lines:
     """Treats a log line by line with a reader; the slow sibling of the kernel, with the same promises."""
 
-    def __init__(self, reader: Reader, identities: set[bytes] | None = None) -> None:
-        self.outcome, self.identities = Outcome(), identities
-        self._reader = reader
+    def __init__(self, reader: Reader, *, watch: Watch | None = None, collect: bool = False) -> None:
+        self.outcome, self.identities = Outcome(), set[bytes]() if collect else None
+        self._reader, self._watch, self._day = reader, watch, _NO_DAY
 
     def treat(self, block: bytes, offset: int) -> bytes:
         """Treat whole lines, each ending in a newline. As many lines come back, in the same order."""
@@ -68,39 +70,53 @@ class Lines:
             return bare + end
         try:
             if not _CONTROL.search(bare):
+                self._reader.met.clear()
                 done = self._reader.line(bare) + end
-                self.outcome.days[self._reader.day] += bare != b""
+                self._met(self._reader.met, self._reader.when)
+                self._day = _day(self._reader.when) or self._day
+                self.outcome.days[self._day] += bare != b""
                 return done
         except Unreadable:
             pass
         self.outcome.withhold(offset, bare)
         return self._reader.marker + end
 
+    def _met(self, met: list[tuple[Kind, bytes]], when: Instant | None) -> None:
+        if self.identities is not None:
+            self.identities.update(value for kind, value in met if value and kind in (Kind.USER, Kind.SESSION))
+        if self._watch is not None and met:
+            values: dict[Kind, list[list[bytes]]] = {}
+            for kind, value in met:
+                values.setdefault(kind, []).append([value])
+            self._watch.see(Columns(1, [when], [when.seconds if when else 0], values, [b""], [b""]))
+
+
+def _day(when: Instant | None) -> bytes:
+    return when.day if when else _NO_DAY
+
 
 class Values:
     """Treats single named values of self-describing logs: JSON keys, RADIUS attributes."""
 
-    def __init__(
-        self, how: Treatments, declared: Mapping[str, str] | None = None, identities: set[bytes] | None = None
-    ) -> None:
+    def __init__(self, how: Treatments, declared: Mapping[str, str] | None = None) -> None:
         table, _ = load_directives("keys")
         self._kinds = {name: Kind(kind) for name, kind in {**table, **(declared or {})}.items()}
-        self._how, self._identities = how, identities
+        self._how, self.met = how, list[tuple[Kind, bytes]]()
         self._times = {Kind.TIME: any_form(how.grain), Kind.SECONDS: epoch_form(1, how.grain)}
 
     def kind(self, name: str) -> Kind:
         """Return what a key holds; one nobody declared is personal."""
         return self._kinds.get(name, Kind.PERSONAL)
 
-    def day(self, name: str, value: bytes) -> bytes | None:
-        """Return the day in a value, if its key holds times."""
+    def when(self, name: str, value: bytes) -> Instant | None:
+        """Return the time in a value, if its key holds times."""
         form = self._times.get(self.kind(name))
-        instant = form.read(value) if form and re.fullmatch(form.pattern, value) else None
-        return instant.day if instant else None
+        return form.read(value) if form and re.fullmatch(form.pattern, value) else None
 
     def treat(self, name: str, value: bytes, day: bytes) -> bytes:
         """Treat one value."""
         kind = self.kind(name)
+        self.met.append((kind, value))
         form = self._times.get(kind)
         if form is not None:
             return form.coarse(value) if re.fullmatch(form.pattern, value) else NOTHING
@@ -110,8 +126,6 @@ class Values:
             return NOTHING
         if kind is Kind.REQUEST:
             return self._request(value, day)
-        if kind in (Kind.USER, Kind.SESSION) and self._identities is not None and value:
-            self._identities.add(value)
         return self._how.of(kind, day)(value)
 
     def _request(self, value: bytes, day: bytes) -> bytes:
@@ -138,15 +152,16 @@ class JsonReader:
     marker = b'{"reticent":"withheld"}'
 
     def __init__(self, values: Values) -> None:
-        self._values, self.day = values, _NO_DAY
+        self._values, self.met = values, values.met
+        self.when: Instant | None = None
 
     def line(self, bare: bytes) -> bytes:
         """Treat one line; Unreadable if it is not one JSON object."""
         scalars = list(_scalars(bare))
         named = [(one, (one.text or "").encode("utf-8", "surrogatepass")) for one in scalars if one.text is not None]
-        days = (self._values.day(one.key, text) for one, text in named)
-        day = next((day for day in days if day is not None), _NO_DAY)
-        self.day = day or self.day
+        times = (self._values.when(one.key, text) for one, text in named)
+        told = next((when for when in times if when is not None), None)
+        day, self.when = _day(told), told
         out, at = b"", 0
         for one, text in named:
             done = self._values.treat(one.key, text, day)
@@ -198,29 +213,33 @@ class RadiusReader:
     _attribute = re.compile(rb'([ \t]+)([A-Za-z][\w\-]*)((?::\d+)? :?\+?= )(?:"((?:[^"\\]|\\.)*)"|([^" ]*))\Z')
 
     def __init__(self, values: Values, grain: str) -> None:
-        self._values, self.day = values, _NO_DAY
+        self._values, self.met = values, values.met
+        self.when: Instant | None = None
         self._clock = strftime_form("%a %b %e %H:%M:%S %Y", grain)
         self._date = re.compile(self._clock.pattern + rb"\Z")
 
     def line(self, bare: bytes) -> bytes:
         """Treat one line of a record."""
         if bare == b"":
+            self.when = None
             return bare
         if self._date.match(bare):
-            instant = self._clock.read(bare)
-            self.day = instant.day if instant else _NO_DAY
+            self.when = self._clock.read(bare)
             return self._clock.coarse(bare)
         found = self._attribute.match(bare)
         if found is None:
             raise Unreadable
         quoted = found[4] is not None
-        done = self._values.treat(found[2].decode(), found[4] if quoted else found[5], self.day)
+        done = self._values.treat(found[2].decode(), found[4] if quoted else found[5], _day(self.when))
         return found[1] + found[2] + found[3] + (b'"' + done + b'"' if quoted else done)
 
 
 _STAMP = re.compile(
     rb"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d(?::\d\d)?(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?"
     rb"|\d\d:\d\d:\d\d(?:[.,]\d{1,9})?"
+)
+_WHEN = re.compile(
+    rb"(?P<Y>\d{4})[-/]?(?P<m>\d\d)[-/]?(?P<d>\d\d)[T ](?:[ A-Z]{0,3}(?P<H>\d\d):?(?P<M>\d\d):?(?P<S>\d\d))?"
 )
 _CLOCK = re.compile(rb"(\d\d):\d\d(:\d\d)?(?:([.,])(\d+))?")
 _WORD = re.compile(rb"(?:[0-9A-Fa-f]{0,4}:){3,7}[0-9A-Fa-f]{0,4}|[^\s\[\](){}<>,;:=|*#]+")
@@ -236,8 +255,9 @@ class Sip2Reader:
 
     marker = b"-"
 
-    def __init__(self, how: Treatments, identities: set[bytes] | None = None) -> None:
-        self._how, self._identities, self.day = how, identities, _NO_DAY
+    def __init__(self, how: Treatments) -> None:
+        self._how, self.met = how, list[tuple[Kind, bytes]]()
+        self.when: Instant | None = None
 
     def line(self, bare: bytes) -> bytes:
         """Treat one line; Unreadable if no SIP2 message ends it."""
@@ -246,12 +266,11 @@ class Sip2Reader:
         if found is None:
             raise Unreadable
         body = message[found.start :]
-        told = re.search(rb"(\d{4})[-/]?(\d\d)[-/]?(\d\d)(?=[T ])", message[: found.fields])
-        day = b"-".join(told.groups()) if told else _NO_DAY
-        self.day = day or self.day
-        key = self._how.key and day_key(self._how.key, day)
-        if self._identities is not None:
-            self._identities.update(one[1] for one in re.finditer(rb"(?:AA|AE)([^|]+)\|", body))
+        written = _WHEN.search(message[: found.fields])
+        self.when = instant(written.groupdict()) if written else None
+        key = self._how.key and day_key(self._how.key, _day(self.when))
+        self.met += [(Kind.USER, one) for one in sip2.patrons(body, found)]
+        self.met.append((Kind.PERSONAL, sip2.use(body, found)))
         done = sip2.treat(body, found, key or None, share=self._how.share)
         return self._prefix(message[: found.start], key or None) + done + bare[len(message) :]
 
@@ -293,17 +312,18 @@ class ErrorReader:
     """
 
     def __init__(self, how: Treatments, form: TimeForm, pattern: bytes, marker: bytes) -> None:
-        self._how, self._form, self.marker, self.day = how, form, marker, _NO_DAY
+        self._how, self._form, self.marker = how, form, marker
+        self.when: Instant | None = None
+        self.met: list[tuple[Kind, bytes]] = []
         self._match = re.compile(pattern).match
 
     def line(self, bare: bytes) -> bytes:
         """Treat one line; Unreadable for a continuation line."""
         found = self._match(bare)
-        instant = self._form.read(found["time"]) if found else None
-        if found is None or instant is None:
+        self.when = self._form.read(found["time"]) if found else None
+        if found is None or self.when is None:
             raise Unreadable
-        self.day = instant.day
-        treat = self._how.of(Kind.ADDRESS, self.day)
+        treat = self._how.of(Kind.ADDRESS, self.when.day)
         head = bare[: found.start("time")] + self._form.coarse(found["time"]) + found["level"]
         client = b""
         if found["client"] is not None:
@@ -332,22 +352,27 @@ def _nginx_error(how: Treatments) -> ErrorReader:
     return ErrorReader(how, form, pattern, form.epoch + b" [withheld] 0#0: -")
 
 
-Build = Callable[[Treatments, Mapping[str, str], set[bytes] | None], Reader]
-READERS: dict[str, Build] = {
-    "jsonl": lambda how, declared, met: JsonReader(Values(how, declared, met)),
-    "radius-detail": lambda how, declared, met: RadiusReader(Values(how, declared, met), how.grain),
-    "sip2": lambda how, declared, met: Sip2Reader(how, met),
-    "apache-error": lambda how, declared, met: _apache_error(how),
-    "nginx-error": lambda how, declared, met: _nginx_error(how),
+READERS: dict[str, Callable[[Treatments, Mapping[str, str]], Reader]] = {
+    "jsonl": lambda how, declared: JsonReader(Values(how, declared)),
+    "radius-detail": lambda how, declared: RadiusReader(Values(how, declared), how.grain),
+    "sip2": lambda how, _: Sip2Reader(how),
+    "apache-error": lambda how, _: _apache_error(how),
+    "nginx-error": lambda how, _: _nginx_error(how),
 }
 """The formats that are read line by line, by their names."""
+MESSAGES = frozenset({"apache-error", "nginx-error"})
+"""Formats of free text, of which nobody can say where an account stands."""
 
 
 def line_kernel(
-    name: str, how: Treatments, declared: Mapping[str, str] | None = None, *, collect: bool = False
+    name: str,
+    how: Treatments,
+    declared: Mapping[str, str] | None = None,
+    *,
+    collect: bool = False,
+    watch: Watch | None = None,
 ) -> Lines:
     """Build the treater of a log that is read line by line; ConfigurationError for an unknown name."""
     if name not in READERS:
         raise ConfigurationError(f"no log format is named {name!r}", do=f"use one of {', '.join(sorted(READERS))}")
-    met: set[bytes] | None = set() if collect else None
-    return Lines(READERS[name](how, declared or {}, met), met)
+    return Lines(READERS[name](how, declared or {}), watch=watch, collect=collect)

@@ -11,7 +11,7 @@ from typing import TextIO
 
 from reticent.errors import ConfigurationError, ReticentError
 from reticent.stores.logs.kernel import Treater
-from reticent.stores.logs.sources import TABULAR, LogSource
+from reticent.stores.logs.sources import TABULAR, LogSource, WrongFormat
 from reticent.stores.logs.streams import LONGEST
 
 _READ = 1 << 16
@@ -24,7 +24,8 @@ def run_filter(stdin: int, stdout: int, source: LogSource, key: bytes | None = N
 
     A line is written as soon as its newline has come; what is not yet a whole line is held. ``key``
     None: a fresh key every day that never leaves this process. On any error a sentence goes to
-    ``errors`` (the server's error log), the lines at hand are dropped, and the code is not 0.
+    ``errors`` (the server's error log), the lines at hand are dropped, and the code is not 0. So it is when the
+    first lines do not fit the format: a server that starts the filter again gets it on with the next line.
     """
     if source.format in TABULAR:
         raise ConfigurationError("a log with a header line cannot be filtered live", do="sever its files at rest")
@@ -34,7 +35,7 @@ def run_filter(stdin: int, stdout: int, source: LogSource, key: bytes | None = N
         errors.write("reticent filter: the log cannot be written any more; lines were dropped, none was let through\n")
         return 3
     except ReticentError as error:
-        errors.write(f"reticent filter: {error.what}; lines were dropped, none was let through\n")
+        errors.write(f"reticent filter: {error.on_one_line()}; lines were dropped, none was let through\n")
         return error.exit_code
     except Exception as error:  # fail closed: the text of an unforeseen error may hold a line
         errors.write(f"reticent filter: stopped by {type(error).__name__}; lines were dropped, none was let through\n")
@@ -45,7 +46,7 @@ def run_filter(stdin: int, stdout: int, source: LogSource, key: bytes | None = N
 class _Filter:
     def __init__(self, source: LogSource, key: bytes | None, errors: TextIO) -> None:
         self._source, self._key, self._errors = source, key, errors
-        self._said = False
+        self._said = self._fits = False
         self._day = -1
         self._worker: Treater | None = None
         self._held = b""
@@ -57,7 +58,7 @@ class _Filter:
             _write(stdout, self._take(data))
             self._say()
         if self._held:
-            _write(stdout, self._current().treat(self._held + b"\n", 0)[:-1])
+            _write(stdout, self._treated(self._held + b"\n")[:-1])
             self._say()
 
     def _take(self, data: bytes) -> bytes:
@@ -72,7 +73,16 @@ class _Filter:
         whole, self._held = self._held[:cut], self._held[cut:]
         if len(self._held) > LONGEST:
             self._held, self._overlong = b"", True
-        return out + (self._current().treat(whole, 0) if whole else b"")
+        return out + (self._treated(whole) if whole else b"")
+
+    def _treated(self, whole: bytes) -> bytes:
+        """Treat whole lines. Raises WrongFormat if not one line has fitted since the filter started."""
+        worker = self._current()
+        done, outcome = worker.treat(whole, 0), worker.outcome
+        if not self._fits and outcome.withheld == outcome.lines:
+            raise WrongFormat(self._source, outcome, whole, "standard input")
+        self._fits = True
+        return done
 
     def _say(self) -> None:
         """Tell the server's error log once a day that lines do not fit, and what the first looks like."""

@@ -13,13 +13,15 @@ from dataclasses import dataclass, replace
 from reticent.deidentify.times import TimeForm, any_form, epoch_form, fraction_form, strftime_form
 from reticent.stores.logs.formats import KEPT, Field, Kind, LogFormat, Piece
 
+LONGEST_SIZE = 18
+"""Digits of the longest size that is read."""
 CONTROL = bytes(range(32)) + b"\x7f"
 _CTL = rb"\x00-\x1f\x7f"
 _FORMS = {
     Kind.METHOD: rb"[A-Za-z_\-]{1,24}+",
     Kind.STATUS: rb"(?:\d{1,4}|-)",
     Kind.NUMBER: rb"(?:-?\d[\d.]*+|-)",
-    Kind.SIZE: rb"(?:\d{1,18}|-)",
+    Kind.SIZE: rb"(?:\d{1,%d}|-)" % LONGEST_SIZE,
 }
 _HOST = rb"\w.:/\[\]\-"
 _SAFE = rb"\w.:/+,;=()*#&%\-"
@@ -38,6 +40,8 @@ class Slot:
     time: TimeForm | None = None
     whole: TimeForm | None = None
     """For the first half of a time that was cut in two: the form of both halves."""
+    stays: bytes = b""
+    """What is captured with the value and stays: a pattern."""
     before: bytes = b""
     after: bytes = b""
     parts: re.Pattern[bytes] | None = None
@@ -47,6 +51,11 @@ class Slot:
     def dated(self) -> bool:
         """Whether it tells the day of its line."""
         return self.time is not None and self.time.dated
+
+    def bare(self, value: bytes) -> bytes:
+        """Return a captured value without what stays behind it."""
+        found = re.fullmatch(b"(%s)%s" % (self.strict, self.stays), value) if self.stays else None
+        return found[1] if found else value
 
 
 @dataclass(frozen=True)
@@ -67,8 +76,8 @@ def shape_of(form: LogFormat, *, grain: str = "hour", lenient: bool = False) -> 
         parts += [one] if isinstance(one, bytes) else rules.slots(one, pieces, i)
     slots = _grouped(parts)
     fast = b"".join(re.escape(s.before) + b"(" + s.loose + b")" + re.escape(s.after) for s in slots)
-    line = b"".join(re.escape(s.before) + b"(" + s.strict + b")" + re.escape(s.after) for s in slots)
-    return Shape(tuple(slots), re.compile(rb"(?<![^\n])" + fast + rb"\n"), re.compile(line))
+    line = b"".join(re.escape(s.before) + b"(" + s.strict + s.stays + b")" + re.escape(s.after) for s in slots)
+    return Shape(tuple(slots), re.compile(rb"(?m:^)" + fast + rb"\n"), re.compile(line))
 
 
 def _expanded(form: LogFormat, *, lenient: bool) -> list[Piece]:
@@ -104,7 +113,10 @@ class _Rules:
     grain: str
 
     def slots(self, field: Field, pieces: list[Piece], i: int) -> list[Slot]:
-        """Return the group of a field; of a time two groups, because each has few distinct values."""
+        """Return the groups of a field: one, or two of which each has few distinct values.
+
+        A time is cut behind the hour, a size behind its first digit.
+        """
         behind = pieces[i + 1 : i + 2]
         following = behind[0] if behind and isinstance(behind[0], bytes) else b""
         time = time_form(field, self.grain)
@@ -116,6 +128,13 @@ class _Rules:
                 Slot(field.kind, tail.pattern, end, field, tail),
             ]
         strict = self._strict(field, following, time)
+        if field.kind is Kind.SIZE and not self.csv and following:
+            blanks = b" *+" if field.padded else b""
+            rest = rb"\d{0,%d}" % (LONGEST_SIZE - 1)
+            return [
+                Slot(None, blanks + rb"[\d\-]", blanks + b".", field),
+                Slot(field.kind, rest, b"[^" + re.escape(following[:1]) + b"]*+", field),
+            ]
         if self.csv:
             strict = rb"(?:%s|\"%s\")" % (strict, self._inside(field, strict))
         loose = self._loose(field, following[:1] or (b"" if behind else b"\n"), strict)
@@ -201,6 +220,9 @@ def _close(out: list[Slot], run: list[bytes | Slot], following: Slot | None) -> 
             return run[0]
     strict = b"".join(re.escape(one) if isinstance(one, bytes) else one.strict for one in run)
     loose = b"".join(re.escape(one) if isinstance(one, bytes) else one.loose for one in run)
+    if len(out) > 1 and out[-2].whole and all(isinstance(one, bytes) or _kind(one) is Kind.METHOD for one in run):
+        out[-1] = replace(out[-1], loose=out[-1].loose + loose, stays=strict)
+        return b""
     parts = b"".join(re.escape(one) if isinstance(one, bytes) else _named(one) for one in run)
     out.append(Slot(None, strict, loose, parts=re.compile(_once(parts))))
     return b""
@@ -209,8 +231,12 @@ def _close(out: list[Slot], run: list[bytes | Slot], following: Slot | None) -> 
 _COUNTED = {Kind.STATUS: b"status", Kind.HOST: b"host", Kind.METHOD: b"method"}
 
 
+def _kind(slot: Slot) -> Kind | None:
+    return slot.field.kind if slot.field else None
+
+
 def _named(slot: Slot) -> bytes:
-    name = _COUNTED.get(slot.field.kind) if slot.field else None
+    name = _COUNTED.get(_kind(slot) or Kind.SAFE)
     return b"(?P<%s>%s)" % (name, slot.strict) if name else slot.strict
 
 

@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from reticent.errors import ConfigurationError
+from reticent.errors import ConfigurationError, ReticentError
 from reticent.stores.logs.formats import NAMED, LogFormat, header_format, parse_format
-from reticent.stores.logs.kernel import Kernel, Treater, Watch
+from reticent.stores.logs.kernel import Kernel, Outcome, Treater, Watch
 from reticent.stores.logs.lines import READERS, line_kernel
+from reticent.stores.logs.slots import prefix_fits
 from reticent.stores.logs.treatments import treatments
 from reticent.systems.urlpacks import load_packs
 
@@ -69,13 +70,33 @@ class LogSource:
         share: bool = False,
         known: re.Pattern[bytes] | None = None,
         only_watch: bool = False,
+        search: bool = False,
     ) -> Treater:
         """Build what treats this log. ``key`` None: identities are removed instead of pseudonymised.
 
-        ``only_watch``: what comes out is of no use, so the work may be left out.
+        ``only_watch``: what comes out is of no use, so the work may be left out. ``search``: ``watch`` looks for
+        accounts, so it is shown the lines of every format; of those read line by line nothing else is counted.
         """
         how = treatments(load_packs(self.packs), key, share=share, known=known)
         form = self.compiled(first_line)
         if form is None:
-            return line_kernel(self.format, how, self.declared, collect=collect)
+            return line_kernel(self.format, how, self.declared, collect=collect, watch=watch if search else None)
         return Kernel(form, how, watch=watch, collect=collect, only_watch=only_watch)
+
+
+class WrongFormat(ReticentError):
+    """The format a log is said to have does not fit its lines."""
+
+    exit_code = 2
+
+    def __init__(self, source: LogSource, outcome: Outcome, text: bytes, place: str) -> None:
+        """``text``: the lines that were treated, from the first on."""
+        offset, looks = outcome.shown[0]
+        form = source.compiled(text.partition(b"\n")[0])
+        directive = form and prefix_fits(form, text[offset : text.index(b"\n", offset)])
+        super().__init__(
+            f"{outcome.withheld} of the first {outcome.lines} lines do not have this log's format"
+            + (f"; the first stops fitting at {directive}" if directive else ""),
+            where=f"{place}, byte {offset}; the line looks like {looks!r}",
+            do="copy the format from the server's own configuration",
+        )

@@ -30,6 +30,7 @@ from reticent.stores.logs.atrest import (
 from reticent.stores.logs.counting import LogTally
 from reticent.stores.logs.formats import Kind
 from reticent.stores.logs.kernel import Columns, Outcome, Watch
+from reticent.stores.logs.lines import MESSAGES
 from reticent.stores.logs.receipts import FileReceipt, Receipts
 from reticent.stores.logs.sources import LogSource
 from reticent.stores.logs.streams import NOWHERE, pump
@@ -159,9 +160,9 @@ class LogStore:
         """Show every line of a file as it was to ``watch``; return why some or all could not be shown, or ""."""
         if self._made(path) is not None:
             return "severed files name nobody"
-        _, outcome = _read(self._job(path, series), watch)
-        if self._sources[series].compiled(_first(path)) is None:
-            return "it is read line by line, without telling accounts from the rest"
+        _, outcome = _read(self._job(path, series), watch, search=True)
+        if self._sources[series].format in MESSAGES:
+            return "its messages are free text, in which nobody can tell accounts from the rest"
         return "some of its lines do not fit its format" if outcome.withheld else ""
 
     def _counted(self, series: str, withheld: Counter[str]) -> Iterator[tuple[FileJob, Counter[bytes]]]:
@@ -370,11 +371,12 @@ def count_uses(job: FileJob) -> LogTally:
     return tally
 
 
-def _read(job: FileJob, watch: Watch, *, only_watch: bool = False) -> tuple[float, Outcome]:
+def _read(job: FileJob, watch: Watch, *, only_watch: bool = False, search: bool = False) -> tuple[float, Outcome]:
     """Let ``watch`` see every line of a file; return when it was last written, and what became of its lines."""
     with named_troubles(Path(job.path)), Path(job.path).open("rb") as raw:
         kind = compression(raw)
-        worker = job.source.treater(None, first_line=first_line(raw, kind), watch=watch, only_watch=only_watch)
+        first = first_line(raw, kind)
+        worker = job.source.treater(None, first_line=first, watch=watch, only_watch=only_watch, search=search)
         with reading(raw, kind) as text:
             pump(text, NOWHERE, worker)
         return os.fstat(raw.fileno()).st_mtime, worker.outcome

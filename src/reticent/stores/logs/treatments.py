@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from reticent.deidentify import addresses, measures, pseudonyms
@@ -45,15 +45,20 @@ class Treatments:
             return measures.size
         return _nothing
 
-    def texts(self, urls: bytes, key: bytes | None) -> bytes:
+    def texts(self, urls: bytes, key: bytes | None) -> Sequence[bytes]:
         """Treat URLs joined by newlines."""
-        if self.share and key is not None:
-            return b"\n".join(self.urls.masked(one, key) for one in urls.split(b"\n"))
-        out = self.urls.text(urls)
-        return out if self.known is None else self.known.sub(NOTHING, out)
+        if self.share or self.known is not None:
+            return list(map(self._url(key), urls.split(b"\n")))
+        return self.urls.text(urls).split(b"\n")
 
     def _url(self, key: bytes | None) -> Treat:
-        return lambda value: self.texts(value, key)
+        def treat(url: bytes) -> bytes:
+            if self.share and key is not None:
+                return self.urls.masked(url, key)
+            out = self.urls.treat(url)
+            return out if self.known is None else self.known.sub(NOTHING, out)
+
+        return treat
 
 
 def _nothing(value: bytes) -> bytes:
