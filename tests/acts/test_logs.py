@@ -51,10 +51,10 @@ def line(when: datetime, what: str) -> bytes:
 def lab(tmp_path: Path) -> kit.Lab:
     logs = tmp_path / "logs"
     logs.mkdir()
-    old, new = datetime.now() - timedelta(days=30), datetime.now() - timedelta(hours=2)
-    searches = line(old, "http://www.jstor.org/x?q=hiv+test&user=p21234") * 3
+    old, new = (datetime.now() - timedelta(days=30)).replace(minute=10), datetime.now() - timedelta(hours=2)
+    searches = line(old, what := "http://www.jstor.org/x?q=hiv+test&user=p21234") * 3
     (logs / "ezproxy1.log").write_bytes(searches + line(old, "http://proxy/connect?session=sAbCdEf"))
-    (logs / "ezproxy2.log.gz").write_bytes(gzip.compress(searches))
+    (logs / "ezproxy2.log.gz").write_bytes(gzip.compress(line(old + timedelta(minutes=1), what) * 3))
     (logs / "ezproxy3.log").write_bytes(line(old, "http://www.jstor.org/y") + line(new, "http://www.jstor.org/z"))
     at = f"{old:%Y-%m-%d %H:%M:%S}"
     asked = f"{at} INPUT MSG: 23001{old:%Y%m%d}    100000AOL|AA21234000000001|AC|AD4321|AY1AZEB80\n"
@@ -291,6 +291,38 @@ def test_what_severing_counted_is_answered_as_a_form(lab: kit.Lab) -> None:
     assert before["SESSIONS"] == 1
     sever(lab)
     assert form() == before
+
+
+def test_check_says_when_what_was_counted_is_gone_or_is_there_twice(lab: kit.Lab) -> None:
+    """Totals of a month that is over, recorded before severing, against lines and tallies now."""
+    month_before = datetime.now().replace(day=1, hour=12) - timedelta(days=12)
+    logs = lab.folder / "logs"
+    for name, minute in (("ezproxy4.log", 1), ("ezproxy5.log", 2), ("ezproxy6.log", 3)):
+        (logs / name).write_bytes(line(month_before.replace(minute=minute), "http://www.jstor.org/stable/pdf/77") * 2)
+        os.utime(logs / name, (month_before.timestamp() + minute, month_before.timestamp() + minute))
+    raw = (logs / "ezproxy4.log").read_bytes()
+
+    def conserved() -> list[str]:
+        found = lab.run("--json", "check").json
+        assert "conservation: what the logs count" in found["checked"]
+        return [one["advice"] for one in found["findings"] if one["kind"] == "conservation"]
+
+    (logs / "busy").mkdir()
+    os.link(logs / "ezproxy6.log", logs / "busy" / "second-name")
+    assert sever(lab).code == 0
+    assert b"p21234" in (logs / "ezproxy6.log").read_bytes(), "it may not be touched, and is counted as a line"
+    assert conserved() == []
+    (logs / "ezproxy4.log").write_bytes(raw)
+    assert conserved() == [], "a file that came back is not counted again"
+    with contextlib.closing(sqlite3.connect(lab.folder / "state" / "state.sqlite")) as state, state:
+        state.execute("UPDATE tallies SET rows_counted = rows_counted + 1 WHERE measure = 'sessions' AND margin = ''")
+    assert len(conserved()) == 1
+    assert "are back" in conserved()[0]
+    with contextlib.closing(sqlite3.connect(lab.folder / "state" / "state.sqlite")) as state, state:
+        state.execute("DELETE FROM tallies WHERE measure = 'sessions'")
+    assert all("Fewer" in advice for advice in conserved())
+    (logs / "ezproxy6.log").unlink()
+    assert len(conserved()) > 2, "lines nobody tallied are gone"
 
 
 def test_the_published_policy_names_the_logs(lab: kit.Lab) -> None:

@@ -30,7 +30,7 @@ from reticent.model import (
     Survey,
 )
 from reticent.prove.check import CheckResult
-from reticent.prove.conservation import Before
+from reticent.prove.conservation import UNRECORDED, Before, compare
 from reticent.prove.logs import check_log
 from reticent.site import Site
 from reticent.stores.logs.archives import compression, reading
@@ -133,9 +133,10 @@ class LogSystem:
         return [facts for facts in series_of(self.site, self.name, self._discovered) if facts.id not in self.refused]
 
     def measures(self) -> Sequence[MeasureFacts]:
-        """Return what the logs count, after COUNTER; none of it is recorded before a run, see ``margins``."""
-        names = ", ".join(source.name for source in self._discovered.sources)
-        return [MeasureFacts(metric, title, f"{names} log", (), dated=True) for metric, title in METRICS]
+        """Return what the logs count, after COUNTER."""
+        names = [source.name for source in self._discovered.sources]
+        about = f"{', '.join(names)} log"
+        return [MeasureFacts(metric, title, about, series=frozenset(names)) for metric, title in METRICS]
 
     def now(self) -> datetime:
         """Return the local time: logs are written in it."""
@@ -176,9 +177,12 @@ class LogSystem:
 
     def margins(self, measure: str) -> Margins:
         """Count what is not severed yet; one reading of the logs answers every measure."""
+        return {key: cells for key, cells in self._counted().items() if key.partition("|")[0] == measure}
+
+    def _counted(self) -> Margins:
         if self._margins is None:
             self._margins = self.store.margins()
-        return {key: cells for key, cells in self._margins.items() if key.partition("|")[0] == measure}
+        return self._margins
 
     def active(self, year: int) -> set[str]:
         """Return nobody: borrowers are counted where loans are."""
@@ -198,8 +202,16 @@ class LogSystem:
         return LogSeverer(self.name, self.store, self._receipts)
 
     def check(self, cutoffs: Cutoffs, before: Before | None, tallies: Margins) -> CheckResult:
-        """Read every file again by other code and look for anybody in lines that are past their cutoff."""
+        """Read every file again by other code and look for anybody in lines that are past their cutoff.
+
+        Then ask whether every use that was counted before severing still is, as a line or in a tally.
+        """
         found = CheckResult((), (), tuple(self.not_looked_at()))
+        if before is None:
+            found = found.plus(CheckResult((), (), (NotLookedAt(self.name, "conservation", UNRECORDED),)))
+        else:
+            conserved = compare(self.name, before, self._counted(), tallies)
+            found = found.plus(CheckResult(tuple(conserved), ("conservation: what the logs count",), ()))
         for series in self.series():
             for path in self.store.files(series.id):
                 with path.open("rb") as raw, reading(raw, compression(raw)) as text:
@@ -280,7 +292,7 @@ class LogSeverer:
         numbers = {(receipt.run, receipt.chunk) for receipt in imported}
         for made in list(self._store.receipts.all()):
             if (made.run, made.chunk) in numbers:
-                self._store.receipts.finish(replace(made, run=IMPORTED, tally={}, carry=None))
+                self._store.receipts.finish(replace(made, run=IMPORTED, tally={}))
 
     def mark(self, state: str) -> int:
         """A folder of logs remembers no run."""

@@ -67,7 +67,7 @@ def check_system(
     surveys = {name: question.survey() for name, question in recounts.items()}
     attacks = relink(view, cutoffs)
     live = conservation.union(question.margins() for question in margins.values())
-    conserved = conservation.compare(view, before, live, tallies or {}) if before else []
+    conserved = conservation.compare(view.system, before, live, tallies or {}, view.alike) if before else []
     return CheckResult(
         (*_series_findings(view, surveys, cutoffs), *_structure(view), *attacks.findings, *conserved),
         (*_checked(view, surveys), *attacks.checked, *(f"conservation: {m.title}" for m in counted)),
@@ -145,6 +145,6 @@ def _not_looked_at(view: View, before: conservation.Before | None) -> Iterator[N
         yield NotLookedAt(view.system, place.name, place.why)
     yield from view.fit.not_looked_at(view.system)
     if before is None:
-        yield NotLookedAt(view.system, "conservation", "no totals were recorded before the first run")
+        yield NotLookedAt(view.system, "conservation", conservation.UNRECORDED)
     for elsewhere in view.loaded.elsewhere:
         yield NotLookedAt(view.system, elsewhere.place, elsewhere.why)

@@ -30,6 +30,9 @@ from reticent.systems.predicates import TRUE
 _MONTH = re.compile(r"(?!0000)\d{4}-(0[1-9]|1[0-2])")
 
 
+UNRECORDED = "no totals were recorded before the first run"
+
+
 @dataclass(frozen=True)
 class Before:
     """The totals recorded before the first run, and when (the system's local time)."""
@@ -89,8 +92,13 @@ def measures(view: View, before: Before) -> list[Measure]:
     return [measure for measure in view.loaded.measures if measure.id in recorded and measure.date]
 
 
-def compare(view: View, before: Before, live: Margins, tallies: Margins) -> list[Finding]:
-    """Compare what is left and what was tallied with what was recorded; at most two findings a margin."""
+def compare(
+    system: str, before: Before, live: Margins, tallies: Margins, alike: Callable[[str], str] = str
+) -> list[Finding]:
+    """Compare what is left and what was tallied with what was recorded; at most two findings a margin.
+
+    ``alike``: text -> the form under which the system calls two values equal.
+    """
     open_month = f"{before.recorded:%Y-%m}"
     lost: dict[str, Counter[str]] = defaultdict(Counter)
     twice: dict[str, Counter[str]] = defaultdict(Counter)
@@ -98,20 +106,20 @@ def compare(view: View, before: Before, live: Margins, tallies: Margins) -> list
         measure, month, margin = key.split("|")
         if not _MONTH.fullmatch(month) or month >= open_month:
             continue
-        then, left, kept = (_alike(view, values) for values in (recorded, live.get(key, {}), tallies.get(key, {})))
+        then, left, kept = (_alike(alike, values) for values in (recorded, live.get(key, {}), tallies.get(key, {})))
         name = f"{measure} by {margin}" if margin else measure
         for value in {*then, *kept}:
             more = left[value] + kept[value] - then[value]
             lost[name][month] += max(-more, 0)
             twice[name][month] += max(more, 0) if kept[value] else 0
-    return [*_findings(view, lost, _LOST), *_findings(view, twice, _TWICE)]
+    return [*_findings(system, lost, _LOST), *_findings(system, twice, _TWICE)]
 
 
-def _alike(view: View, values: Mapping[str, int]) -> Counter[str]:
+def _alike(alike: Callable[[str], str], values: Mapping[str, int]) -> Counter[str]:
     # The database that wrote the totals calls "MAIN" and "main" one branch; so must we.
     found: Counter[str] = Counter()
     for value, rows in values.items():
-        found[view.alike(value)] += rows
+        found[alike(value)] += rows
     return found
 
 
@@ -125,11 +133,11 @@ _TWICE = (
 )
 
 
-def _findings(view: View, wrong: Mapping[str, Counter[str]], advice: str) -> Iterator[Finding]:
+def _findings(system: str, wrong: Mapping[str, Counter[str]], advice: str) -> Iterator[Finding]:
     for name, months in wrong.items():
         if rows := months.total():
             named = _named(sorted(month for month, found in months.items() if found))
-            yield Finding("conservation", view.system, name, rows, advice.format(months=named))
+            yield Finding("conservation", system, name, rows, advice.format(months=named))
 
 
 def _named(months: list[str]) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import random
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -14,10 +16,9 @@ from tests.stores.logs.made import ACCESS_FORMAT, clock, made
 
 from reticent.deidentify.urls import CountRule
 from reticent.stores.logs.atrest import FileJob, sever_file
-from reticent.stores.logs.counting import Carry, LogTally
+from reticent.stores.logs.counting import LogTally
 from reticent.stores.logs.formats import parse_format
 from reticent.stores.logs.kernel import Kernel
-from reticent.stores.logs.receipts import Receipts
 from reticent.stores.logs.sources import LogSource
 from reticent.stores.logs.streams import pump
 from reticent.stores.logs.treatments import treatments
@@ -117,15 +118,16 @@ def _margins(parts: list[list[str]]) -> dict[str, dict[str, int]]:
     return {name: dict(cells) for name, cells in whole.margins().items()}
 
 
-def _chained(parts: list[list[str]]) -> dict[str, dict[str, int]]:
-    carry, out = Carry(), dict[str, dict[str, int]]()
-    for part in parts:
+def _one_by_one(parts: list[list[str]]) -> dict[str, dict[str, int]]:
+    """Count files as they are severed: each leaves what goes on to those behind it."""
+    out = dict[str, dict[str, int]]()
+    for n, part in enumerate(parts):
         counts = tally(part)
-        counts.follow(carry)
-        carry = counts.carry()
+        for behind in parts[n + 1 :]:
+            counts.leave(tally(behind))
         for name, cells in counts.margins().items():
-            for value, n in cells.items():
-                out.setdefault(name, {})[value] = out.setdefault(name, {}).get(value, 0) + n
+            for value, many in cells.items():
+                out.setdefault(name, {})[value] = out.setdefault(name, {}).get(value, 0) + many
     return out
 
 
@@ -146,22 +148,36 @@ def test_a_log_cut_anywhere_gives_the_same_counts(steps: list[tuple[int, str, st
     parts = [lines[a:b] for a, b in zip([0, *cuts], [*cuts, len(lines)], strict=True)]
     whole = {name: dict(cells) for name, cells in tally(lines).margins().items()}
     assert _margins(parts) == whole, "ranges of one file"
-    chained = {name: {v: n for v, n in cells.items() if n} for name, cells in _chained([p for p in parts if p]).items()}
-    assert {n: c for n, c in chained.items() if c} == whole, "one file after the other"
+    assert _one_by_one(parts) == whole, "one file after the other"
 
 
-def test_a_session_that_straddles_two_files_counts_once(tmp_path: Path) -> None:
-    source = LogSource("access", (), 'apache: %h %u %t "%r" %>s %b "%{User-Agent}i"', ("publishers",))
-    total = 0
-    for name, seconds in (("a.log", [3000, 3010]), ("b.log", [3020, 3500])):
+STRADDLING = {
+    "a.log": [3000, 3010],  # with the first of the next file one chain of double clicks
+    "b.log": [3020],
+    "b.log~": [3020],  # a copy
+    "c.log": [3500, 4000],  # still the same session; 4000 is in the next hour
+    "d.log": [90_000],
+}
+
+
+def test_a_session_that_straddles_files_counts_once_whichever_run_severs_them(tmp_path: Path) -> None:
+    form = 'apache: %h %u %t "%r" %>s %b "%{User-Agent}i"'
+    source = LogSource("access", (f"{tmp_path}/?.log*",), form, ("publishers",))
+    for n, (name, seconds) in enumerate(STRADDLING.items()):
         path = tmp_path / name
         path.write_text("".join(line(s, "/stable/pdf/77") for s in seconds))
-        receipt = sever_file(FileJob(str(path), source, str(tmp_path / "r"), "run", "web/access", KEY, KEY))
-        total += sum(receipt.tally.get("sessions|2026-03|group", {}).values())
-    assert total == 1
-    receipts = Receipts(tmp_path / "r")
-    clicks = sum(sum(one.tally.get("total_item_requests|2026-03|platform", {}).values()) for one in receipts.all())
-    assert clicks == 2, "3000, 3010, 3020 are one chain of double clicks over the cut; 3500 is another"
+        os.utime(path, (1_772_400_000 + n, 1_772_400_000 + n))
+    found: Counter[str] = Counter()
+    for name in STRADDLING:
+        key = os.urandom(32)  # another run, which knows nothing of the one before
+        receipt = sever_file(FileJob(str(tmp_path / name), source, str(tmp_path / "r"), name, "web/access", KEY, key))
+        for margin, cells in receipt.tally.items():
+            found[margin.partition("|")[0] if margin.endswith("|") else ""] += sum(cells.values())
+    assert found["sessions"] == 3
+    assert found["unique_item_requests"] == 3
+    assert found["total_item_requests"] == 4, "3020, 3500, 4000 and the day after"
+    receipts = "".join(path.read_text() for path in (tmp_path / "r").glob("*.json"))
+    assert "carry" not in receipts, "nothing of a session is kept"
 
 
 def test_sessions_and_items_of_past_days_do_not_fill_memory_and_count_the_same() -> None:

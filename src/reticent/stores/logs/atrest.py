@@ -10,12 +10,12 @@ import errno
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from reticent.errors import SystemRefused
+from reticent.errors import ReticentError, SystemRefused
 from reticent.stores.logs import files
 from reticent.stores.logs.archives import BROKEN, complete, compression, reading, writing
 from reticent.stores.logs.counting import LogTally
@@ -24,7 +24,7 @@ from reticent.stores.logs.kernel import Outcome
 from reticent.stores.logs.receipts import FileReceipt, Receipts, sync_folder
 from reticent.stores.logs.residue import Needles, known_pattern
 from reticent.stores.logs.sources import LogSource, WrongFormat
-from reticent.stores.logs.streams import LONGEST, NOWHERE, Pumped, pump
+from reticent.stores.logs.streams import LONGEST, NOWHERE, Pumped, pump, treated
 from reticent.systems.urlpacks import load_packs
 
 _TRIES = 2
@@ -95,6 +95,8 @@ def make_ready(job: FileJob, treat: Treat | None = None) -> Ready:
             kind = compression(raw)
             complete(raw, kind, str(path))
             done = _treated(job, raw, kind, out, treat or treat_here)
+            if done.tally is not None:
+                leave_what_goes_on(job, done.tally)
             if done.pumped.before == done.pumped.after:
                 files.clean(path)
                 return Ready(before, before, state, done)
@@ -121,6 +123,29 @@ def commit(job: FileJob, ready: Ready) -> FileReceipt:
         files.clean(path)
     sync_folder(path.parent)
     return receipts.finish(receipt)
+
+
+def leave_what_goes_on(job: FileJob, tally: LogTally) -> None:
+    """Leave sessions that go on to the files behind this one, which are still there and count them in their turn.
+
+    So nothing of a session need be remembered when its file is severed. A copy of this file does not go
+    on where it ends, nor does another log of the same days; both are passed over.
+    """
+    paths = job.source.files()
+    for path in paths[paths.index(Path(job.path)) + 1 :] if Path(job.path) in paths else ():
+        behind = tally_of(job)
+        with suppress(ReticentError, OSError, *BROKEN), path.open("rb") as raw:
+            kind = compression(raw)
+            worker = job.source.treater(None, first_line=first_line(raw, kind), watch=behind)
+            with reading(raw, kind) as text:
+                next(
+                    (None for _ in treated(text, worker) if behind.newest > tally.reach or not tally.goes_on(behind)),
+                    None,
+                )
+        if tally.goes_on(behind):
+            tally.leave(behind)
+            if behind.newest > tally.reach:
+                return
 
 
 @contextmanager
@@ -171,7 +196,7 @@ def _treated(job: FileJob, raw: IO[bytes], kind: str, out: IO[bytes], treat: Tre
 
 def treat_here(job: FileJob, raw: IO[bytes], kind: str, out: IO[bytes], known: re.Pattern[bytes] | None) -> Treated:
     """Treat the whole text of a file in this process."""
-    tally = tally_of(job)
+    tally = tally_of(job) if job.tally_key else None
     first = first_line(raw, kind)
     worker = job.source.treater(job.key, first_line=first, watch=tally, collect=True, known=known)
     mtime = os.fstat(raw.fileno()).st_mtime
@@ -180,10 +205,8 @@ def treat_here(job: FileJob, raw: IO[bytes], kind: str, out: IO[bytes], known: r
     return Treated(pumped, worker.outcome, tally, worker.identities or set())
 
 
-def tally_of(job: FileJob) -> LogTally | None:
-    """Return the tally of a job's file, empty; None if nothing is counted."""
-    if not job.tally_key:
-        return None
+def tally_of(job: FileJob) -> LogTally:
+    """Return the tally of a job's file, empty."""
     rules = [rule for pack in load_packs(job.source.packs) for rule in pack.counts]
     return LogTally(rules, job.tally_key)
 
@@ -220,13 +243,9 @@ def _prove(job: FileJob, out: IO[bytes], kind: str, done: Treated, known: re.Pat
 
 def _receipt(job: FileJob, receipts: Receipts, ready: Ready, done: Treated) -> FileReceipt:
     """Build the receipt. A second file with the same text, or a file that came back, is not counted again."""
-    earlier, previous = receipts.of(ready.before, job.path), receipts.last(job.step)
-    tally, carry = (earlier.tally, earlier.carry) if earlier and earlier.done else ({}, None)
-    counted = (earlier and earlier.done) or receipts.twin(done.pumped.before, job.path)
-    if done.tally is not None and not counted and ready.after != ready.before:
-        if previous is not None and previous.carry is not None:
-            done.tally.follow(previous.carry)
-        carry = done.tally.carry()
+    earlier = receipts.of(ready.before, job.path)
+    tally = earlier.tally if earlier and earlier.done else {}
+    if done.tally is not None and ready.after != ready.before and not receipts.counted(done.pumped.before):
         tally = done.tally.margins()
     return FileReceipt(
         job.run,
@@ -239,8 +258,6 @@ def _receipt(job: FileJob, receipts: Receipts, ready: Ready, done: Treated) -> F
         tally,
         tuple(done.outcome.shown),
         job.path,
-        carry,
-        done.tally.newest if done.tally else 0.0,
         changed=ready.after != ready.before,
         ties=job.ties,
         chunk=job.chunk,

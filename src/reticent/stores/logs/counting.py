@@ -12,10 +12,11 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 from reticent.deidentify.measures import family
+from reticent.deidentify.times import Instant
 from reticent.deidentify.urls import CountRule
 from reticent.model import Margins
 from reticent.stores.logs.formats import Kind
@@ -35,28 +36,18 @@ _COUNTED = frozenset({b"200", b"304", b""})
 _HOST = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://(?:[^/?#\s]*@)?([A-Za-z0-9.\-]{1,253})(?=[:/?#]|\Z)")
 _TITLE = re.compile(rb"[\w.:/()\-]{1,100}")
 _HOUR = 3_600
+_DAY = 86_400
 _OPEN = 2
+_REMEMBERED = 1 << 16
 
 Cell = tuple[str, str, str, str]
 """Metric, dimension, month, value."""
 
 
-@dataclass
-class Carry:
-    """What the next file must know so that nothing is counted twice; keyed, and a tie while the key lives.
-
-    Periods map to the sessions and unique items already counted in them; clicks to their second.
-    """
-
-    sessions: dict[str, list[int]] = field(default_factory=dict)
-    clicks: dict[int, float] = field(default_factory=dict)
-
-
 _Click = tuple[float, tuple[Cell, ...]]
 
 
-@dataclass(frozen=True)
-class _Line:
+class _Line(NamedTuple):
     period: str
     session: int
     user: int
@@ -68,27 +59,36 @@ class _Line:
 class LogTally:
     """Counts the lines of one file, or one range of it.
 
-    ``merge`` joins the tally of the lines that follow; ``follow`` takes out what the file before counted.
+    ``merge`` joins the tally of the lines that follow; ``leave`` takes out what those count themselves.
     """
 
     def __init__(self, rules: Sequence[CountRule], key: bytes) -> None:
         self._metrics = [rule.metric for rule in rules]
         self._match = re.compile(_any(rules), re.MULTILINE) if rules else None
-        self._key = hashlib.sha256(b"tally|" + key).digest()
+        self._key = hashlib.sha256(b"tally|" + key).digest()[:32]
         self.counts: Counter[Cell] = Counter()
         self.lines = 0
         self.late = 0
         """Lines that came after their day was settled: if not 0, sessions are approximate."""
         self.newest = 0.0
         """Seconds since 1970 of the newest line."""
-        self._oldest = float("inf")
+        self.oldest = float("inf")
         self._settle_at = 0.0
         self._sessions: dict[str, dict[int, Cell]] = {}
         self._first: dict[int, _Click] = {}
         self._last: dict[int, _Click] = {}
         self._settled: set[str] = set()
-        self._before = Carry()
-        self._id = lru_cache(1 << 14)(self._identify)
+        self._remember()
+
+    def _remember(self) -> None:
+        keyed = hashlib.blake2b(digest_size=8, key=self._key)
+
+        def identify(value: bytes) -> int:
+            digest = keyed.copy()
+            digest.update(value)
+            return int.from_bytes(digest.digest())
+
+        self._id = lru_cache(_REMEMBERED)(identify)
         self._robot = lru_cache(1 << 12)(lambda agent: family(agent) == b"bot")
 
     def __getstate__(self) -> dict[str, object]:
@@ -97,11 +97,7 @@ class LogTally:
 
     def __setstate__(self, state: Mapping[str, object]) -> None:
         self.__dict__.update(state)
-        self._id = lru_cache(1 << 14)(self._identify)
-        self._robot = lru_cache(1 << 12)(lambda agent: family(agent) == b"bot")
-
-    def _identify(self, value: bytes) -> int:
-        return int.from_bytes(hashlib.blake2b(value, digest_size=8, key=self._key[:32]).digest())
+        self._remember()
 
     def see(self, columns: Columns) -> None:
         """Count the lines of a block (the kernel calls this before it severs them)."""
@@ -111,21 +107,25 @@ class LogTally:
         )
         targets = _column(columns, Kind.URL)
         hits = self._hits(targets)
-        for i, hour in enumerate(columns.hours):
-            if columns.status[i] not in _COUNTED or hour is None or self._robot(agents[i]):
+        lines = zip(columns.hours, columns.seconds, columns.status, agents, hosts, users, sessions, groups, strict=True)
+        last, (day, surrogate, month) = None, ("", "", "")
+        for i, (hour, seconds, status, agent, host, user, session, group) in enumerate(lines):
+            if status not in _COUNTED or hour is None or self._robot(agent):
                 continue
-            seconds = columns.seconds[i]
             if seconds > self._settle_at:
                 self.settle()
                 self._settle_at = seconds + _HOUR
-            self.newest, self._oldest = max(self.newest, seconds), min(self._oldest, seconds)
-            user, session = users[i], sessions[i]
+            if seconds > self.newest:
+                self.newest = seconds
+            if seconds < self.oldest:
+                self.oldest = seconds
+            if hour is not last:
+                last, (day, surrogate, month) = hour, _periods(hour)
             known = user or session
-            named = self._id(known) if known else _mixed(self._id(hosts[i]), self._id(agents[i]))
-            day, month = _written(hour.day)
-            period = day if session else f"{day}T{hour.hour:02d}"
+            named = self._id(known) if known else _mixed(self._id(host), self._id(agent))
             key = self._id(session) if session else named
-            self._once(period, key, ("sessions", "group", month, _text(groups[i] or b"-")))
+            period = day if session else surrogate
+            self._once(period, key, _session_cell(month, group))
             if i in hits:
                 platform = _platform(targets[i], columns.host[i])
                 self._target(_Line(period, key, named, seconds, month, platform), hits[i])
@@ -142,18 +142,22 @@ class LogTally:
         return out
 
     def _once(self, period: str, key: int, cell: Cell) -> None:
-        if period in self._settled:
-            self.late += 1
-            return
-        self._sessions.setdefault(period, {}).setdefault(key, cell)
+        """Count something once a period, where it was met last: wherever a log is cut, that is the same."""
+        keys = self._sessions.get(period)
+        if keys is None:
+            if period in self._settled:
+                self.late += 1
+                return
+            keys = self._sessions[period] = {}
+        keys[key] = cell
 
     def _target(self, line: _Line, found: re.Match[bytes]) -> None:
         which = int((found.lastgroup or "r0").removeprefix("r"))
-        metric = self._metrics[which]
+        metric, named = self._metrics[which], f"t{which}"
         if metric == "searches":
             self.counts["searches", "platform", line.month, line.platform] += 1
             return
-        title = self._title(line, found.groupdict().get(f"t{which}") or b"-")
+        title = self._title(line, found[named] if named in found.re.groupindex else b"-")
         for counted in ("investigations", "requests") if metric == "requests" else ("investigations",):
             self._click(line, counted, title)
 
@@ -162,7 +166,7 @@ class LogTally:
         return _text(title) if _TITLE.fullmatch(title) and self._id(title) != line.user else "-"
 
     def _click(self, line: _Line, metric: str, title: str) -> None:
-        item = self._id(f"{metric}|{line.platform}|{title}".encode())
+        item = _mixed(self._id(f"{metric}|{line.platform}".encode()), self._id(title.encode()))
         cells = _cells(metric, line.month, line.platform, title)
         link = _mixed(item, line.user)
         last = self._last.get(link)
@@ -176,43 +180,41 @@ class LogTally:
 
     def merge(self, later: LogTally) -> None:
         """Join the tally of the lines that follow these; what straddles the cut counts once."""
+        self._leave_clicks(later)
         self.counts.update(later.counts)
         self.lines += later.lines
         self.late += later.late
-        for link, (seconds, cells) in later._first.items():
-            last = self._last.get(link)
-            if last is not None and abs(seconds - last[0]) <= DOUBLE_CLICK:
-                self.counts.subtract(last[1][:2])
-            self._first.setdefault(link, (seconds, cells))
+        self._first = {**later._first, **self._first}
         self._last.update(later._last)
-        self.newest, self._oldest = max(self.newest, later.newest), min(self._oldest, later._oldest)
+        self.newest, self.oldest = max(self.newest, later.newest), min(self.oldest, later.oldest)
         for period, ids in later._sessions.items():
             for key, cell in ids.items():
                 self._once(period, key, cell)
         self.settle()
 
-    def follow(self, carry: Carry) -> None:
-        """Take out what the file before this one has counted already."""
-        self._before = carry
-        for period, ids in carry.sessions.items():
-            for key in ids:
-                self._sessions.get(period, {}).pop(key, None)
-        for link, seconds in carry.clicks.items():
-            first = self._first.get(link)
-            if first is not None and abs(first[0] - seconds) <= DOUBLE_CLICK:
-                self.counts.subtract(first[1][:2])
+    def leave(self, behind: LogTally) -> None:
+        """Leave to the tally of lines behind these what goes on in them: sessions, their items, double clicks."""
+        self._leave_clicks(behind)
+        for period, ids in behind._sessions.items():
+            mine = self._sessions.get(period, {})
+            for key in mine.keys() & ids.keys():
+                del mine[key]
 
-    def carry(self) -> Carry:
-        """Return what the file that follows must know. Call it before ``margins``."""
-        sessions: dict[str, list[int]] = {}
-        for known in (self._before.sessions, self._sessions):
-            for period, ids in known.items():
-                sessions[period] = sorted({*sessions.get(period, ()), *ids})
-        hours = sorted(period for period in sessions if "T" in period)
-        days = sorted(period for period in sessions if "T" not in period)
-        sessions = {period: sessions[period] for period in (*hours[-1:], *days[-1:])}
-        clicks = {link: last[0] for link, last in self._last.items() if self.newest - last[0] <= DOUBLE_CLICK}
-        return Carry(sessions, clicks)
+    def _leave_clicks(self, behind: LogTally) -> None:
+        for link, (seconds, _) in behind._first.items():
+            last = self._last.get(link)
+            if last is not None and abs(seconds - last[0]) <= DOUBLE_CLICK:
+                self.counts.subtract(last[1][:2])
+                del self._last[link]
+
+    def goes_on(self, behind: LogTally) -> bool:
+        """Tell whether lines begin where these end: requests are written when they are over, so not to the second."""
+        return behind.oldest > self.oldest and behind.oldest > self.newest - _HOUR
+
+    @property
+    def reach(self) -> float:
+        """Return the second since 1970 up to which a session of these lines may go on."""
+        return self.newest + (_HOUR if all("T" in period for period in self._sessions) else _DAY)
 
     def settle(self, *, everything: bool = False) -> None:
         """Turn sessions of past periods into counts, so that memory stays bounded.
@@ -225,7 +227,7 @@ class LogTally:
             self.counts.update(self._sessions.pop(period).values())
             self._settled.add(period)
         self._last = {k: v for k, v in self._last.items() if self.newest - v[0] <= DOUBLE_CLICK}
-        self._first = {k: v for k, v in self._first.items() if v[0] - self._oldest <= DOUBLE_CLICK}
+        self._first = {k: v for k, v in self._first.items() if v[0] - self.oldest <= DOUBLE_CLICK}
 
     def margins(self) -> Margins:
         """Settle and return the counts: ``{"searches|2026-03|platform": {"www.jstor.org": 12}}``.
@@ -243,9 +245,12 @@ class LogTally:
 
 
 def _any(rules: Sequence[CountRule]) -> bytes:
-    """Join the rules into one pattern: group ``rN`` tells which was met, ``tN`` is its title."""
+    """Join the rules into one pattern: the empty group ``rN`` tells which was met, ``tN`` is its title.
+
+    No group stands before a rule, so that the engine looks for the slash they all start with.
+    """
     parts = (rule.match.replace(b"(?P<title>", b"(?P<t%d>" % n) for n, rule in enumerate(rules))
-    return b"|".join(b"(?P<r%d>%s)" % (n, part) for n, part in enumerate(parts))
+    return b"|".join(b"(?:%s)(?P<r%d>)" % (part, n) for n, part in enumerate(parts))
 
 
 def _column(columns: Columns, kind: Kind) -> Sequence[bytes]:
@@ -254,7 +259,7 @@ def _column(columns: Columns, kind: Kind) -> Sequence[bytes]:
     if not found:
         return [b""] * columns.rows
     if len(found) == 1:
-        return [b"" if one == b"-" else one for one in found[0]]
+        return [b"" if one == b"-" else one for one in found[0]] if b"-" in found[0] else found[0]
     return [next((one for one in row if one not in (b"", b"-")), b"") for row in zip(*found, strict=True)]
 
 
@@ -273,10 +278,15 @@ def _mixed(one: int, other: int) -> int:
     return (one * 0x9E3779B97F4A7C15 + other) & 0xFFFFFFFFFFFFFFFF
 
 
+def _periods(hour: Instant) -> tuple[str, str, str]:
+    """Return the day, the clock hour and the month of a time."""
+    day = hour.day.decode()
+    return day, f"{day}T{hour.hour:02d}", day[:7]
+
+
 @lru_cache(1 << 10)
-def _written(day: bytes) -> tuple[str, str]:
-    text = day.decode()
-    return text, text[:7]
+def _session_cell(month: str, group: bytes) -> Cell:
+    return "sessions", "group", month, _text(group or b"-")
 
 
 def _platform(target: bytes, host: bytes) -> str:

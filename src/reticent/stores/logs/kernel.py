@@ -25,7 +25,6 @@ _FEW = 8
 _SHOWN = 20
 _NO_DAY = b""
 _DAYS = 4
-_UNREAD = Instant(b"", 0, 0)
 
 
 @dataclass
@@ -86,6 +85,20 @@ class Treater(Protocol):
         ...
 
 
+class _Moments(dict[bytes, Instant | None]):
+    """The times in the values of one group, each read once. Raises Unreadable."""
+
+    def __init__(self, slot: Slot) -> None:
+        super().__init__()
+        self._slot = slot
+
+    def __missing__(self, value: bytes) -> Instant | None:
+        if len(self) > REMEMBERED // ENTRY // 4:
+            self.clear()
+        self[value] = _read(self._slot.time, self._slot.bare(value))
+        return self[value]
+
+
 class Kernel:
     """Treats the lines of one log format. Not shared between processes: each makes its own."""
 
@@ -106,7 +119,7 @@ class Kernel:
         self._lenient = shape_of(form, grain=how.grain, lenient=True)
         self._marker = marker(form)
         self._quotes = b'"' if b'"' in form.text.encode() or form.csv else b""
-        self._instants: dict[bytes, Instant | None] = {}
+        self._moments = {i: _Moments(slot) for i, slot in enumerate(self._shape.slots) if slot.time}
         self._parts: defaultdict[int, dict[bytes, Mapping[str, bytes]]] = defaultdict(dict)
         self._days: dict[tuple[bytes, bool], tuple[Column, ...]] = {}
         self._clock = next((i for i, slot in enumerate(self._shape.slots) if slot.dated), None)
@@ -198,17 +211,8 @@ class Kernel:
 
     def _day_of(self, value: bytes) -> bytes:
         """Return the day in a value of the group that tells it. Raises Unreadable."""
-        instant = self._instant(self._shape.slots[self._clock or 0], value)
+        instant = self._moments[self._clock or 0][value]
         return _NO_DAY if instant is None else instant.day
-
-    def _instant(self, slot: Slot, value: bytes) -> Instant | None:
-        known = self._instants.get(value, _UNREAD)
-        if known is not _UNREAD:
-            return known
-        if len(self._instants) > REMEMBERED // ENTRY // 4:
-            self._instants.clear()
-        self._instants[value] = _read(slot.time, slot.bare(value))
-        return self._instants[value]
 
     def _day(self, day: bytes, *, lenient: bool = False) -> tuple[Column, ...]:
         """Return what treats the columns of one day; the last few days are kept."""
@@ -252,7 +256,8 @@ class Kernel:
                 values.setdefault(slot.kind, []).append(column_)
             for name in parts if slot.parts else ():
                 if slot.parts and name in slot.parts.groupindex:
-                    parts[name] = [self._parts_of(i, slot, one)[name] for one in column_]
+                    found = {value: self._parts_of(i, slot, value)[name] for value in set(column_)}
+                    parts[name] = list(map(found.__getitem__, column_))
         hours, seconds = self._times(columns, rows)
         return Columns(rows, hours, seconds, values, parts["status"], parts["host"])
 
@@ -260,11 +265,11 @@ class Kernel:
         """Return hour and second of each line; of a time in two halves each half is read once."""
         if self._clock is None:
             return [None] * rows, [0.0] * rows
-        slots = self._shape.slots
-        hours = [self._instant(slots[self._clock], one) for one in columns[self._clock]]
+        clock = self._clock
+        hours = list(map(self._moments[clock].__getitem__, columns[clock]))
         seconds = [one.seconds if one else 0.0 for one in hours]
-        if slots[self._clock].whole is not None:
-            rest = [self._instant(slots[self._clock + 1], one) for one in columns[self._clock + 1]]
+        if self._shape.slots[clock].whole is not None:
+            rest = map(self._moments[clock + 1].__getitem__, columns[clock + 1])
             seconds = [s + (one.seconds - YEAR_2000 if one else 0) for s, one in zip(seconds, rest, strict=True)]
         return hours, seconds
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from reticent.model import Margins
-from reticent.stores.logs.counting import Carry
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,6 @@ class FileReceipt:
     tally: Margins = field(default_factory=dict)
     shown: tuple[tuple[int, str], ...] = ()
     path: str = ""
-    carry: Carry | None = None
-    """What the next file of this log must know to count nothing twice: a tie while its key lives."""
-    newest: float = 0.0
     done: bool = False
     changed: bool = True
     ties: int = 0
@@ -85,15 +81,9 @@ class Receipts:
         """Return the receipt that made the content ``digest``: then the file is severed already."""
         return next((self._read(path) for path, one in self._briefly() if one.after == digest), None)
 
-    def twin(self, text: str, path: str) -> FileReceipt | None:
-        """Return the receipt of another file that held the same text: a copy, counted once already."""
-        others = ((place, one) for place, one in self._briefly() if one.done and one.path != path)
-        return next((self._read(place) for place, one in others if one.text == text), None)
-
-    def last(self, step: str) -> FileReceipt | None:
-        """Return the receipt of the newest lines of one step that were severed."""
-        found = [(one.newest, path) for path, one in self._briefly() if one.step == step and one.done and one.changed]
-        return self._read(max(found)[1]) if found else None
+    def counted(self, text: str) -> bool:
+        """Tell whether a file with this text was severed and counted: then this one is a copy, or came back."""
+        return any(one.done and one.text == text for _, one in self._briefly())
 
     def _briefly(self) -> Iterator[tuple[Path, FileReceipt]]:
         """Yield every receipt without its counts, read again only if it was written anew."""
@@ -104,7 +94,7 @@ class Receipts:
                 if known is None or known[0] != state:
                     if (found := self._read(path)) is None:
                         continue
-                    known = self._brief[path.name] = (state, replace(found, tally={}, carry=None, shown=()))
+                    known = self._brief[path.name] = (state, replace(found, tally={}, shown=()))
                 yield path, known[1]
 
     def all(self) -> Iterator[FileReceipt]:
@@ -121,16 +111,14 @@ class Receipts:
         except FileNotFoundError:
             return None
         shown = tuple((int(offset), str(shape)) for offset, shape in raw["shown"])
-        clicks = {int(link): seconds for link, seconds in (raw["carry"] or {}).get("clicks", {}).items()}
-        carry = Carry(raw["carry"]["sessions"], clicks) if raw["carry"] else None
-        return FileReceipt(**{**raw, "shown": shown, "carry": carry})
+        return FileReceipt(**{**raw, "shown": shown})
 
     def _write(self, receipt: FileReceipt) -> None:
         path = self._folder / f"{receipt.id}.json"
         fresh = path.with_suffix(f".{os.getpid()}.new")
         with fresh.open("w", encoding="utf-8") as out:
             # vars, not asdict: a tally by title is large, and asdict would copy it
-            json.dump({**vars(receipt), "carry": receipt.carry and vars(receipt.carry)}, out)
+            json.dump(vars(receipt), out)
             out.flush()
             os.fsync(out.fileno())
         fresh.replace(path)

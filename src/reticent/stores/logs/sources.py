@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from reticent.errors import ConfigurationError, ReticentError
 from reticent.stores.logs.formats import NAMED, LogFormat, header_format, parse_format
@@ -33,6 +35,15 @@ class LogSource:
     packs: tuple[str, ...] = ()
     declared: Mapping[str, str] = field(default_factory=dict)
     bundle: str = ""
+
+    def files(self) -> list[Path]:
+        """Return the files of the log, rotated siblings included, oldest first.
+
+        A symbolic link to a file of the same log is that file.
+        """
+        found = {Path(path) for pattern in self.paths for path in glob.glob(pattern)}
+        plain = [path for path in found if path.is_file() and not (path.is_symlink() and path.resolve() in found)]
+        return sorted(plain, key=lambda path: (path.stat().st_mtime_ns, str(path)))
 
     def compiled(self, first_line: bytes = b"") -> LogFormat | None:
         """Return the compiled format; None for logs that are read line by line. Raises ConfigurationError.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import os
 from collections import Counter
@@ -23,11 +22,11 @@ from reticent.stores.logs.atrest import (
     check_format,
     commit,
     first_line,
+    leave_what_goes_on,
     make_ready,
     named_troubles,
     tally_of,
 )
-from reticent.stores.logs.counting import LogTally
 from reticent.stores.logs.formats import Kind
 from reticent.stores.logs.kernel import Columns, Outcome, Watch
 from reticent.stores.logs.lines import MESSAGES
@@ -117,13 +116,8 @@ class LogStore:
         return ""
 
     def files(self, series: str) -> list[Path]:
-        """Return the files of one log, rotated siblings included, oldest first.
-
-        A symbolic link to a file of the same log is that file.
-        """
-        found = {Path(path) for pattern in self._sources[series].paths for path in glob.glob(pattern)}
-        plain = [path for path in found if path.is_file() and not (path.is_symlink() and path.resolve() in found)]
-        return sorted(plain, key=lambda path: (path.stat().st_mtime_ns, str(path)))
+        """Return the files of one log, oldest first."""
+        return self._sources[series].files()
 
     def survey(self, series: str, cutoff: datetime | str) -> Survey:
         """Count the lines that name someone, against a cutoff (whole days, local time of the log).
@@ -160,7 +154,7 @@ class LogStore:
         """Show every line of a file as it was to ``watch``; return why some or all could not be shown, or ""."""
         if self._made(path) is not None:
             return "severed files name nobody"
-        _, outcome = _read(self._job(path, series), watch, search=True)
+        outcome = _read(self._job(path, series), watch, search=True).outcome
         if self._sources[series].format in MESSAGES:
             return "its messages are free text, in which nobody can tell accounts from the rest"
         return "some of its lines do not fit its format" if outcome.withheld else ""
@@ -234,19 +228,18 @@ class LogStore:
         return self._settings
 
     def margins(self) -> Margins:
-        """Count what is not severed yet, as severing would count it."""
+        """Count what is not severed yet, as severing would count it: a copy, and a file that came back, not again."""
         found: dict[str, dict[str, int]] = {}
         for name in self._sources:
-            whole: LogTally | None = None
+            texts = set[str]()
             for part in self._each(count_uses, [self._job(path, name) for path in self._unsevered(name)]):
-                if isinstance(part, LogTally) and whole is not None:
-                    whole.merge(part)
-                elif isinstance(part, LogTally):
-                    whole = part
-            for key, cells in whole.margins().items() if whole else ():
-                mine = found.setdefault(key, {})
-                for value, count in cells.items():
-                    mine[value] = mine.get(value, 0) + count
+                if isinstance(part, ReticentError) or part.text in texts or self.receipts.counted(part.text):
+                    continue
+                texts.add(part.text)
+                for key, cells in part.margins.items():
+                    mine = found.setdefault(key, {})
+                    for value, count in cells.items():
+                        mine[value] = mine.get(value, 0) + count
         return found
 
     def _unsevered(self, series: str) -> Iterator[Path]:
@@ -356,30 +349,48 @@ class Files:
 def count_ties(job: FileJob) -> Counter[bytes]:
     """Count the lines of a file that name someone, by day; what tells no day is of the newest one."""
     counted = _Days()
-    written, outcome = _read(job, counted, only_watch=True)
-    ties = counted.ties + outcome.days
-    undated = ties.pop(b"", 0) + outcome.withheld
+    read = _read(job, counted, only_watch=True)
+    ties = counted.ties + read.outcome.days
+    undated = ties.pop(b"", 0) + read.outcome.withheld
     if undated:
-        ties[max(ties, default=_day(datetime.fromtimestamp(written)))] += undated  # noqa: DTZ006 - as the log
+        ties[max(ties, default=_day(datetime.fromtimestamp(read.written)))] += undated  # noqa: DTZ006 - as the log
     return ties
 
 
-def count_uses(job: FileJob) -> LogTally:
+@dataclass(frozen=True)
+class Uses:
+    """What one file counts, and the SHA-256 of its text."""
+
+    margins: Margins
+    text: str
+
+
+def count_uses(job: FileJob) -> Uses:
     """Count the uses in a file that is not severed yet."""
-    tally = tally_of(job) or LogTally((), job.tally_key)
-    _read(job, tally)
-    return tally
+    tally = tally_of(job)
+    text = _read(job, tally).text
+    leave_what_goes_on(job, tally)
+    return Uses(tally.margins(), text)
 
 
-def _read(job: FileJob, watch: Watch, *, only_watch: bool = False, search: bool = False) -> tuple[float, Outcome]:
-    """Let ``watch`` see every line of a file; return when it was last written, and what became of its lines."""
+@dataclass(frozen=True)
+class _Read:
+    """A file that was read: when it was last written, what became of its lines, the SHA-256 of its text."""
+
+    written: float
+    outcome: Outcome
+    text: str
+
+
+def _read(job: FileJob, watch: Watch, *, only_watch: bool = False, search: bool = False) -> _Read:
+    """Let ``watch`` see every line of a file."""
     with named_troubles(Path(job.path)), Path(job.path).open("rb") as raw:
         kind = compression(raw)
         first = first_line(raw, kind)
         worker = job.source.treater(None, first_line=first, watch=watch, only_watch=only_watch, search=search)
         with reading(raw, kind) as text:
-            pump(text, NOWHERE, worker)
-        return os.fstat(raw.fileno()).st_mtime, worker.outcome
+            pumped = pump(text, NOWHERE, worker)
+        return _Read(os.fstat(raw.fileno()).st_mtime, worker.outcome, pumped.before)
 
 
 def make_ready_job(job: FileJob) -> Ready:

@@ -152,7 +152,7 @@ class RangeJob:
 
 def treat_range(one: RangeJob) -> Treated:
     """Treat one range. Running it again writes the same part again."""
-    tally = tally_of(one.job)
+    tally = tally_of(one.job) if one.job.tally_key else None
     with Path(one.job.path).open("rb") as raw, Path(one.part).open("wb") as out:
         first = first_line(raw, "")
         worker = one.job.source.treater(one.job.key, first_line=first, watch=tally, collect=True, known=one.known)
