@@ -9,11 +9,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import sqlalchemy as sa
 from tests.maps import rmb
 from tests.maps.acceptance import PATRONS, Case, Rows, names_in, promise, staged
 from tests.maps.planting import Person, Row
 from tests.servers import Server
 
+from reticent.stores.sql.introspect import read_structure
 from reticent.systems.load import shipped
 from reticent.systems.mapfile import Map, Series
 
@@ -204,6 +206,7 @@ def test_a_right_that_was_forgotten_a_module_that_is_not_there_and_records_a_pat
         f'REVOKE UPDATE ON {C}loan FROM "sever_{lab.engine.url.database}"',
     )
     found = stage.run("find", code=1)
+    assert any(f"{C}loan: audit_loan" in note["note"] and "has not read" in note["note"] for note in found["notes"])
     assert any(f"no {TENANT}_mod_dcb.transactions" in note["note"] for note in found["notes"]), found["notes"]
     assert not [series for series in found["series"] if series["series"].startswith("dcb")]
     stage.run("plan", "--out", plan, code=0)
@@ -276,3 +279,63 @@ def _severed(loaded: Map, series: Series) -> list[str]:
     if isinstance(series.sever, str):
         return ["*"] if series.sever == "delete" else []
     return [loaded.tables[series.table].fields[name].column for name in series.sever]
+
+
+def test_a_path_nobody_has_read_is_reported_where_it_holds_patrons(
+    tmp_path: Path, postgresql: Server, fresh_database: Callable[[Server], str]
+) -> None:
+    """A newer module keeps more in a document the map knows; what is read, harmless or the person's own is no alarm."""
+    stage = staged(FOLIO, tmp_path, fresh_database(postgresql), postgresql, crowd=90)
+    lab = stage.lab
+
+    def unmapped(code: int) -> dict[str, list[str]]:
+        found = stage.run("find", code=code)
+        assert "values of places no map knows" not in {each["place"] for each in found["not_looked_at"]}, found
+        return {place["place"]: place["columns"] for place in found["unmapped"]}
+
+    assert unmapped(1) == {}
+    more = (
+        "jsonb_build_object('id', gen_random_uuid(), 'status', jsonb_build_object('name', 'Open'), 'loanDate', now(), "
+        "'userId', id, 'shelf', md5(id::text), 'borrowedFor', id, "
+        "'extra', jsonb_build_object('cards', jsonb_build_array(jsonb->>'barcode')))"
+    )
+    stage.administer(
+        f"INSERT INTO {C}loan (id, jsonb) SELECT gen_random_uuid(), {more} FROM {U}users",
+        f"UPDATE {U}users SET jsonb = jsonb || jsonb_build_object('customFields', jsonb_build_object('no', id))",
+    )
+    assert unmapped(1) == {
+        f"{C}audit_loan": ["jsonb$.loan.extra.cards[]", "jsonb$.loan.borrowedFor"],
+        f"{C}loan": ["jsonb$.extra.cards[]", "jsonb$.borrowedFor"],
+    }
+    checked = stage.run("check", code=1)
+    said = {each["place"]: each["advice"] for each in checked["findings"] if each["kind"] == "unmapped place"}
+    assert said.keys() == {f"{C}audit_loan", f"{C}loan"}
+    assert "jsonb$.borrowedFor holds patron numbers" in said[f"{C}loan"]
+    lab.close()
+
+
+def test_a_trigger_is_known_by_its_text_whatever_tenant_and_table_it_stands_on(
+    postgresql: Server, fresh_database: Callable[[Server], str]
+) -> None:
+    engine = sa.create_engine(fresh_database(postgresql), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for name in ("diku_mod_a.request", "lake_mod_b.loan"):
+            connection.exec_driver_sql(f"CREATE SCHEMA {name.partition('.')[0]}")
+            connection.exec_driver_sql(
+                f"CREATE TABLE {name} (id uuid, jsonb jsonb, creation_date timestamp, created_by text)"
+            )
+            for statement in (*rmb.versioned(name), *rmb.metadata(name)):
+                connection.exec_driver_sql(statement.replace("%", "%%"))
+
+        def shapes() -> list[list[str]]:
+            tables = read_structure(connection, qualified=True, schemas="_mod_").tables
+            return [sorted(tables[name].shapes.values()) for name in ("diku_mod_a.request", "lake_mod_b.loan")]
+
+        one, other = shapes()
+        assert one == other
+        assert len(one) == 2
+        for statement in rmb.versioned("lake_mod_b.loan"):
+            if statement.startswith("CREATE OR REPLACE"):
+                connection.exec_driver_sql(statement.replace("RETURN NEW", "PERFORM 1; RETURN NEW"))
+        assert len(set(shapes()[0]) & set(shapes()[1])) == 1
+    engine.dispose()

@@ -12,7 +12,7 @@ from reticent.acts.opening import map_of
 from reticent.errors import ReticentError, UsageError
 from reticent.site import Site
 from reticent.stores.sql.connect import open_engine, reading
-from reticent.stores.sql.database import Database, structure_of
+from reticent.stores.sql.database import Database, server_version, structure_of
 from reticent.stores.sql.grants import ACCOUNTS, Account, receipts_table, sight, statements
 from reticent.stores.sql.rights import current, require_sight
 from reticent.systems.fit import fit
@@ -72,7 +72,17 @@ def grants(site: Site, system: str) -> Grants:
         engine.dispose()
     ours = site.branches(system, apart=bool(loaded.branches_in and loaded.branches_in.apart))
     branches = ours if ours and ours != "all" else None
-    database = Database(system, loaded, structure, fitted, None, branches, frozenset(), engine.dialect.name)
+    database = Database(
+        system,
+        loaded,
+        structure,
+        fitted,
+        None,
+        branches,
+        frozenset(),
+        engine.dialect.name,
+        server=server_version(engine),
+    )
     if database.dialect == "sqlite":
         return Grants(system, "", {}, {})
     receipts = site.systems[system].receipts

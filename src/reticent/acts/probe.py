@@ -102,8 +102,7 @@ def _found(system: SqlSystem, probed: Probed) -> Found:
     loaded, structure = system.loaded, system.finder.database.structure
     persons = [loaded.roster.table] if loaded.roster else []
     told = evidence.judge(structure, probed.overlaps, persons)
-    mapped = {(name, spec.column) for name, table in loaded.tables.items() for spec in table.fields.values()}
-    told = [each for each in told if (each.table, each.column) not in mapped and not _read_before(system, each)]
+    told = [each for each in told if each.path or not _read_before(system, each)]
     return Found(
         told,
         list(probed.reversed),
@@ -116,6 +115,8 @@ def _found(system: SqlSystem, probed: Probed) -> Found:
 def _read_before(system: SqlSystem, each: Evidence) -> bool:
     """Whether the map's maker read this column or called its table harmless."""
     known = {name.lower() for name in system.loaded.known.get(each.table, {})}
+    if each.table in system.loaded.tables:
+        known |= {spec.column.lower() for spec in system.loaded.tables[each.table].fields.values()}
     return each.table in system.loaded.harmless or each.column.lower() in known
 
 

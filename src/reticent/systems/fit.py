@@ -40,6 +40,8 @@ class Fit:
     """Series whose triggers cannot be left out here, and why."""
     refused: Mapping[str, str] = field(default_factory=dict)
     absent: frozenset[str] = frozenset()
+    named_only: tuple[str, ...] = ()
+    """Triggers whose name the map knows and whose text it has not read."""
     unmapped: tuple[Place, ...] = ()
     shown: tuple[Place, ...] = ()
     """Views and foreign tables with a person in them: they keep no rows here."""
@@ -83,7 +85,19 @@ def fit(loaded: Map, structure: Structure) -> Fit:
     drifted = {s.id: why for s in loaded.series if s.set and (why := _drift(s, loaded, structure))}
     unmapped = tuple(_unmapped(loaded, structure))
     shown = tuple(_shown(loaded, structure))
-    return Fit(columns, touched, parents, types, folded, drifted, refused, absent, unmapped, shown)
+    return Fit(
+        columns,
+        touched,
+        parents,
+        types,
+        folded,
+        drifted,
+        refused,
+        absent,
+        tuple(_named_only(loaded, structure)),
+        unmapped,
+        shown,
+    )
 
 
 def _recognise(loaded: Map, structure: Structure) -> None:
@@ -190,6 +204,15 @@ def _drift(series: Series, loaded: Map, structure: Structure) -> str:
             if gone and other.name not in changed and any(key.table == name for key in other.foreign_keys):
                 return f"rows of {other.name} refer to {name}, and the map does not list them"
     return ""
+
+
+def _named_only(loaded: Map, structure: Structure) -> Iterator[str]:
+    """Yield the triggers of severed tables that are known by their names alone, where the map has read any."""
+    for name in sorted({table for series in loaded.series for table in loaded.changes(series)}):
+        table = structure.tables.get(name)
+        if table is None or not loaded.drift.read:
+            continue
+        yield from (f"{name}: {t}" for t, shape in sorted(table.shapes.items()) if shape not in loaded.drift.read)
 
 
 def _tables_read(series: Series, loaded: Map) -> Iterator[str]:

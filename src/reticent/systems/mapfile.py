@@ -294,6 +294,8 @@ class Drift(Strict):
     """Which schemas of the database belong to the system, where its tables are named with theirs."""
     triggers: str = "^$"
     """Names of triggers that were read and may stay on a table that is severed."""
+    read: tuple[str, ...] = ()
+    """Digests of the texts they were read with, but for the names of schema and table."""
 
 
 class Decision(Strict):

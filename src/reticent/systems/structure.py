@@ -78,6 +78,8 @@ class TableInfo:
     indexed: frozenset[str] = frozenset()
     triggers: Mapping[str, str] = field(default_factory=dict)
     """Trigger name -> digest of its text."""
+    shapes: Mapping[str, str] = field(default_factory=dict)
+    """Trigger name -> digest of its text without white space and the names of schema and table."""
     schema: str = ""
     parent: bool = False
     undeletable: str = ""

@@ -15,6 +15,7 @@ from tests.servers import Server
 from reticent.errors import SystemBusy, SystemRefused
 from reticent.prove.due import recount
 from reticent.site import read_site
+from reticent.stores.sql.database import Database
 from reticent.stores.sql.finder import SqlFinder
 from reticent.stores.sql.grants import statements
 from reticent.stores.sql.introspect import read_structure
@@ -311,8 +312,11 @@ def test_the_faster_way_is_taken_only_where_all_is_known(desk: Desk) -> None:
 
 
 def test_before_postgresql_15_triggers_do_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reticent.stores.sql.severer.GRANTABLE", 990_000)
-    _, severer = desk.opened()
+    finder, severer = desk.opened()
+    said = "GRANT SET ON PARAMETER"
+    assert said in str(statements(finder.database, "sever", "reticent_sever", "desk"))
+    monkeypatch.setattr(Database, "grants_parameters", property(lambda _: False))
+    assert said not in str(statements(finder.database, "sever", "reticent_sever", "desk")), "it would be an error there"
     assert "PostgreSQL before 15" in severer.native(severer.database.loaded.one("loans"))
     desk.loans((1, None, PAST), (2, 1, PAST))
     assert desk.sever("loans") == 2

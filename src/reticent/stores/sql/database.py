@@ -36,6 +36,13 @@ class Database:
     dialect: str
     version: str | None = None
     notes: tuple[str, ...] = field(default=())
+    server: tuple[int, ...] = ()
+    """The version of the database server."""
+
+    @property
+    def grants_parameters(self) -> bool:
+        """Whether an administrator can grant the right to leave triggers out: PostgreSQL 15 and newer."""
+        return self.server >= (15,)
 
     def compiler(self, *, few: bool = False) -> Compiler:
         """Return a predicate compiler; ``few`` for statements that touch a chunk only."""
@@ -71,13 +78,21 @@ def _opened(engine: sa.Engine, site: Site, system: str, loaded: Map) -> Database
         require_sight(connection, system, {s.table for s in resolved.here(loaded) if s.sever != "nothing"})
         decided = frozenset(name for name, choice in site.systems[system].decisions.items() if choice == "sever")
         _known_decisions(site, system, loaded)
-        database = Database(system, loaded, structure, resolved, None, None, decided, engine.dialect.name)
+        database = Database(
+            system, loaded, structure, resolved, None, None, decided, engine.dialect.name, server=server_version(engine)
+        )
         sentinel, problem = _sentinel(connection, database)
         branches = _branches(connection, database, site)
         version = setting(connection, database, loaded.settings_in.version) if loaded.settings_in else None
     notes = tuple(filter(None, (problem, _absent(loaded, resolved), *_drifted(resolved))))
     database = replace(database, sentinel=sentinel, branches=branches, version=version, notes=notes)
     return replace(database, fit=_refuse_unseverable(database, problem))
+
+
+def server_version(engine: sa.Engine) -> tuple[int, ...]:
+    """Return the version of the server an engine has connected to."""
+    found: tuple[object, ...] = getattr(engine.dialect, "server_version_info", None) or ()
+    return tuple(part for part in found if isinstance(part, int))
 
 
 def structure_of(connection: sa.Connection, loaded: Map, system: str) -> Structure:
@@ -110,6 +125,11 @@ def _drifted(resolved: Fit) -> Iterator[str]:
     for why in dict.fromkeys(resolved.drifted.values()):
         series = ", ".join(name for name, found in resolved.drifted.items() if found == why)
         yield f"{series}: row by row, by the system's own triggers: {why}"
+    if resolved.named_only:
+        said = (
+            "triggers whose names the map knows and whose text it has not read; what is severed is counted again behind"
+        )
+        yield f"{len(resolved.named_only)} {said} them: {', '.join(resolved.named_only)}"
 
 
 def local_now(connection: sa.Connection) -> datetime:

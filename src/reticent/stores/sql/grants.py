@@ -17,7 +17,7 @@ from reticent.stores.sql import receipts
 from reticent.stores.sql.database import Database
 from reticent.stores.sql.introspect import OWN_TABLE
 from reticent.stores.sql.literal import touched
-from reticent.stores.sql.prober import unread, weak
+from reticent.stores.sql.prober import documents, unread, weak
 from reticent.systems.mapfile import Action, Aged, Also, Map, Measure, Series
 from reticent.systems.paths import place
 from reticent.systems.predicates import TRUE, Predicate, fields, links
@@ -212,7 +212,8 @@ class _Collector:
             columns = info.columns.values() if info else ()
             self._columns(name, *(column.name for column in columns if family(column.type) not in _NO_TEXT))
         structure = self.database.structure
-        for table, read in (*unread(self.loaded, structure), *weak(self.loaded, structure)):
+        probed = (unread, weak, documents)
+        for table, read in (each for listed in probed for each in listed(self.loaded, structure)):
             # Its key and indexes say from where in the table a sample is taken.
             self._columns(table.name, *(column.name for column in read), *table.primary_key, *table.indexed)
 
@@ -325,7 +326,7 @@ def _beyond_tables(database: Database, account: Account, owner: str, wanted: Nee
     """Return the rights to draw numbers, to leave triggers out, and for the triggers where they are not left out."""
     lines = [f"GRANT USAGE ON SEQUENCE {name} TO {owner};" for name in sorted(wanted.sequences)]
     here = [series for series in database.fit.here(database.loaded) if account == "sever"]
-    if any(series.set for series in here):
+    if database.grants_parameters and any(series.set for series in here):
         lines.append(f"GRANT SET ON PARAMETER session_replication_role TO {owner};")
     return lines + [f"GRANT {right} TO {owner};" for right in dict.fromkeys(r for s in here for r in s.native)]
 

@@ -65,6 +65,27 @@ def weak(loaded: Map, structure: Structure) -> Iterator[tuple[TableInfo, list[Co
                 yield table, columns
 
 
+def documents(loaded: Map, structure: Structure) -> Iterator[tuple[TableInfo, list[ColumnInfo]]]:
+    """Yield the documents whose paths the map knows one by one: a path it does not know, nobody has read.
+
+    The roster's own table is left out: what stands there is about the person.
+    """
+    for name, table in sorted(structure.tables.items()):
+        inside = {path.partition(".")[0] for path in loaded.known.get(name, ()) if "." in path}
+        columns = [column for column in table.columns.values() if column.name in inside]
+        if name in loaded.tables and columns and (loaded.roster is None or name != loaded.roster.table):
+            yield table, columns
+
+
+def _is_read(loaded: Map, overlap: Overlap) -> bool:
+    """Whether the map knows a path of a document: by itself, or inside something that a field names whole."""
+    written = f"{overlap.column}{overlap.path.removeprefix('$')}"
+    if written in loaded.known[overlap.table]:
+        return True
+    whole = (spec.column for spec in loaded.tables[overlap.table].fields.values() if spec.place.path)
+    return any(written.startswith((f"{each}.", f"{each}[")) for each in whole)
+
+
 class SqlProber:
     """Probes one system by an account that may read texts; ``keys`` are salts and keys that are at hand."""
 
@@ -92,10 +113,19 @@ class SqlProber:
             self._look(table, columns, everybody, found)
         for table, columns in weak(self._database.loaded, self._database.structure):
             self._look(table, columns, everybody, found, only_hashes=True)
+        for table, columns in documents(self._database.loaded, self._database.structure):
+            self._look(table, columns, everybody, found, only_paths=True)
         return found.probed()
 
     def _look(
-        self, table: TableInfo, columns: list[ColumnInfo], everybody: Crowd, found: _Found, *, only_hashes: bool = False
+        self,
+        table: TableInfo,
+        columns: list[ColumnInfo],
+        everybody: Crowd,
+        found: _Found,
+        *,
+        only_hashes: bool = False,
+        only_paths: bool = False,
     ) -> None:
         try:
             sample = self._sampler.sample(table, columns)
@@ -106,9 +136,11 @@ class SqlProber:
             found.beginnings.append(table.name)
         judged: dict[str, Overlap] = {}
         for column, values in zip(columns, sample.columns, strict=True):
-            if family(column.type) != "whole":
+            if family(column.type) != "whole" and not only_paths:
                 self._attack(table, column, values, everybody, found)
             for overlap in () if only_hashes else examined(everybody, table.name, column.name, values):
+                if only_paths and (overlap is None or _is_read(self._database.loaded, overlap)):
+                    continue
                 found.places += 1
                 if overlap is None:
                     found.few += 1

@@ -35,8 +35,6 @@ from reticent.stores.sql.walks import (
 )
 from reticent.systems.mapfile import Aged, Also, Series
 
-GRANTABLE = 150_000
-"""The first version whose administrator can grant the right to leave triggers out (server_version_num)."""
 _MAY_NOT = "the sever account lacks GRANT SET ON PARAMETER session_replication_role"
 
 
@@ -179,7 +177,7 @@ class SqlSeverer:
     def _no_set(self) -> str:
         """Why this account may not leave triggers out, "" if it may."""
         with reading(self._engine, self.system) as connection:
-            if int(connection.exec_driver_sql("SHOW server_version_num").scalar_one()) < GRANTABLE:
+            if not self.database.grants_parameters:
                 return "PostgreSQL before 15 lets only its superuser leave triggers out"
             may = "SELECT has_parameter_privilege('session_replication_role', 'SET')"
             return "" if connection.exec_driver_sql(may).scalar() else _MAY_NOT
