@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+
+from tests.servers import Server
 
 from reticent.acts.opening import Opened, open_site, open_systems
 from reticent.acts.systems import SqlSystem
@@ -92,21 +95,43 @@ def engine_of(opened: Opened, system: SqlSystem, severer: SqlSeverer, one: OneWa
 
 @dataclass
 class Way:
-    """One way of severing: what does the next slice of it, and how many rows a second each slice severed."""
+    """One way of severing: what does the next slice of it, and how many rows a second each slice severed.
+
+    ``cpu``: microseconds of processor a row, the server's and ours.
+    """
 
     name: str
     work: Callable[[], int]
+    server: Server
+    cpu: list[float] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
     rows: int = 0
     seconds: float = 0.0
 
     def slice(self) -> None:
         """Do the next slice."""
-        begun = time.perf_counter()
+        begun, cpu = time.perf_counter(), cpu_seconds(self.server)
         rows = self.work()
         self.seconds = time.perf_counter() - begun
+        self.cpu.append(1e6 * (cpu_seconds(self.server) - cpu) / max(1, rows))
         self.rates.append(rows / self.seconds)
         self.rows += rows
+
+
+def cpu_seconds(server: Server) -> float:
+    """Return the processor time that a server, its processes and this one have used."""
+    assert server.process is not None
+    used = time.process_time()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has ended meanwhile, and counts among its parent's children
+        if server.process.pid == int(stat.parent.name):
+            used += sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+        elif server.process.pid == int(fields[1]):
+            used += sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+    return used
 
 
 def times(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:

@@ -165,21 +165,24 @@ def main() -> None:
         bare = url.replace("+psycopg", "")
         high = from_the_high_end(bare)
         ways = [
-            Way("Reticent", ours),
-            Way("one update a loan and an audit row", one_by_one(bare, high, each, audited=True)),
-            Way("one update a loan, audit rows left", one_by_one(bare, high, each, audited=False)),
-            Way("one UPDATE of all, asking nothing", at_once(bare, high, rows // 5)),
+            Way("Reticent", ours, server),
+            Way("one update a loan and an audit row", one_by_one(bare, high, each, audited=True), server),
+            Way("one update a loan, audit rows left", one_by_one(bare, high, each, audited=False), server),
+            Way("one UPDATE of all, asking nothing", at_once(bare, high, rows // 5), server),
         ]
         for _ in range(chosen.slices):
             for way in ways:
                 way.slice()
                 print(f"{way.name}: {way.rates[-1]:,.0f} loans/s", flush=True)
-        print("| way | loans | loans/s, median |")
-        print("| --- | ---: | ---: |")
+        print("| way | loans | loans/s, median | CPU us a loan |")
+        print("| --- | ---: | ---: | ---: |")
         for way in ways:
-            print(f"| {way.name} | {way.rows:,} | {statistics.median(way.rates):,.0f} |")
+            print(
+                f"| {way.name} | {way.rows:,} | {statistics.median(way.rates):,.0f} | {statistics.median(way.cpu):,.0f} |"
+            )
         for way, aim in zip(ways[1:], (" (aim: at least 10)", "", ""), strict=True):
             compare(f"Reticent / {way.name}{aim}", times(ways[0].rates, way.rates))
+            compare("  by CPU", times(way.cpu, ways[0].cpu))
         print(f"longest transaction of ours: {max(seconds for seconds, _ in one.took) * 1000:.0f} ms")
         system.finder.close()
         severer.close()

@@ -22,7 +22,6 @@ search and without. Koha has no such thing for statistics; there it is the same 
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import resource
 import statistics
@@ -34,7 +33,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pymysql
-from bench.common import RUN, OneWalk, Way, compare, engine_of, opened_site, times
+from bench.common import RUN, OneWalk, Way, compare, cpu_seconds, engine_of, opened_site, times
 from bench.koha_rig import ANONYMOUS, LiveIls, Size, rig, show
 from sqlalchemy import make_url
 from tests.servers import Server
@@ -72,34 +71,26 @@ STATISTICS_SEARCH = (
 class Felt(Way):
     """One way of severing, and what the live ILS felt meanwhile.
 
-    ``cpu``: microseconds of processor a row, the server's and ours, until the server is clean; the live ILS's
-    share of it is in all. ``clean_rates``: rows a second to that moment; ``rates``: to the last commit.
+    ``cpu`` is counted until the server is clean; the live ILS's share of it is in all. ``clean_rates``: rows a second to that moment; ``rates``: to the last commit.
     """
 
-    server: Server = field(kw_only=True)
     clean_rates: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
     worst_ms: list[float] = field(default_factory=list)
     failures: int = 0
 
     def watched(self, live: LiveIls) -> None:
         """Do the next slice, and look at the live ILS."""
         live.lap()
-        before, begun, cpu = self.rows, time.perf_counter(), self._cpu()
+        before, begun, cpu = self.rows, time.perf_counter(), cpu_seconds(self.server)
         self.slice()
         lap = live.lap()
         wait_until_clean(self.server)
-        until_clean, cpu = time.perf_counter() - begun, self._cpu() - cpu
+        until_clean, cpu = time.perf_counter() - begun, cpu_seconds(self.server) - cpu
         rows = self.rows - before
         self.clean_rates.append(rows / until_clean)
-        self.cpu.append(1e6 * cpu / max(1, rows))
+        self.cpu[-1] = 1e6 * cpu / max(1, rows)
         self.worst_ms.append(max(timing.worst_ms for timing in lap.values()))
         self.failures += sum(timing.failures for timing in lap.values())
-
-    def _cpu(self) -> float:
-        assert self.server.process is not None
-        fields = Path(f"/proc/{self.server.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") + time.process_time()
 
 
 def wait_until_clean(server: Server) -> None:
@@ -262,10 +253,10 @@ def main() -> None:
         with LiveIls(url, size.patrons, size.items) as live:
             show("baseline", live.watch(15))
             for table in _tables(size, url, opened, system, rows):
-                ours = Felt("Reticent", table.ours, server=server)
-                ways = [ours, Felt("plain UPDATE", table.plain, server=server),
-                        Felt("one UPDATE a patron", table.by_patron, server=server),
-                        Felt("nobody severs", _nobody(ours), server=server)]  # fmt: skip
+                ours = Felt("Reticent", table.ours, server)
+                ways = [ours, Felt("plain UPDATE", table.plain, server),
+                        Felt("one UPDATE a patron", table.by_patron, server),
+                        Felt("nobody severs", _nobody(ours), server)]  # fmt: skip
                 for _ in range(chosen.slices):
                     for way in ways:
                         way.watched(live)

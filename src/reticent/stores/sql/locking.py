@@ -14,7 +14,7 @@ from reticent.model import Chunk
 from reticent.stores.sql import chains
 from reticent.stores.sql.compile import Sql
 from reticent.stores.sql.conditions import Conditions
-from reticent.stores.sql.walks import Rows, window_column
+from reticent.stores.sql.walks import Rows, listed, window_column
 
 
 @dataclass(frozen=True)
@@ -120,16 +120,14 @@ def _by_keys(connection: sa.Connection, conditions: Conditions, chunk: Chunk, ro
     own, bound, kind = _picked(conditions, rows, cutoff, "own")
 
     def to_lock() -> sa.Select[*tuple[Any, ...]]:
-        return _listed(sa.select(conditions.key.label("key")).where(own).with_for_update().subquery().c.key)
+        return _locking(conditions, own)
 
     query = conditions.once(to_lock, "lock", *kind) if kind else to_lock()
     keys, found = connection.execute(query, bound).one()
     if found > chunk.expected:
         raise _added()
     if kept := conditions.not_elsewhere(cutoff):
-        free = conditions.once(
-            lambda: _listed(conditions.key).where(conditions.among, sa.or_(*kept).is_not(sa.true())), "free", cutoff
-        )
+        free = sa.select(*listed(conditions.key)).where(conditions.among, sa.or_(*kept).is_not(sa.true()))
         keys, found = connection.execute(free, {"keys": keys}).one()
     return Locked(conditions.among, found, {"keys": keys}, ("among",))
 
@@ -137,39 +135,42 @@ def _by_keys(connection: sa.Connection, conditions: Conditions, chunk: Chunk, ro
 def _chains(connection: sa.Connection, conditions: Conditions, rows: Rows, cutoff: datetime) -> Locked:
     """Lock whole chains, and pick those of which every row is due."""
     limits, within = _bounds(conditions, rows), _within(conditions, rows)
-    if rows.keys:
-        to_lock, to_check = conditions.once(lambda: _of_chains(conditions, within, cutoff), "chains", cutoff)
+    if rows.members:
+        to_lock = conditions.once(lambda: _locking(conditions, conditions.among), "lock chains")
+        to_check = conditions.once(lambda: _checking(conditions, within, cutoff), "check chains", cutoff)
     else:
-        to_lock, to_check = _of_chains(conditions, within, cutoff)
-    keys, locked = connection.execute(to_lock, limits).one()
+        every = sa.func.array(sa.select(_chain(conditions, within, cutoff).c.key).scalar_subquery())
+        to_lock = _locking(conditions, conditions.key == sa.any_(every))
+        to_check = _checking(conditions, within, cutoff)
+    keys, locked = connection.execute(to_lock, {"keys": rows.members}).one()
     due, picked, members, same = connection.execute(to_check, {"keys": keys, **limits}).one()
     if members != locked or not same:
         raise _added()
     return Locked(conditions.among, picked, {"keys": due}, ("among",))
 
 
-def _of_chains(
-    conditions: Conditions, where: Sql, cutoff: datetime
-) -> tuple[sa.Select[*tuple[Any, ...]], sa.Select[*tuple[Any, ...]]]:
-    """Return what locks the chains whose heads ``where`` picks, and what then looks whether each is due."""
-    key = conditions.key
-    heads = sa.select(key).where(where, conditions.own(cutoff), chains.is_head(conditions))
-    chain = chains.members(conditions, heads)
-    every = sa.func.array(sa.select(chain.c.key).scalar_subquery())
-    some = sa.select(key.label("key")).where(key == sa.any_(every)).with_for_update().subquery()
-    # No row can join a locked chain any more, but one may have done so while the locks were waited for.
+def _locking(conditions: Conditions, where: Sql) -> sa.Select[*tuple[Any, ...]]:
+    """Return what locks rows and lists their keys."""
+    some = sa.select(conditions.key.label("key")).where(where).with_for_update().subquery()
+    return sa.select(*listed(some.c.key))
+
+
+def _chain(conditions: Conditions, within: Sql, cutoff: datetime) -> sa.CTE:
+    heads = sa.select(conditions.key).where(within, conditions.own(cutoff), chains.is_head(conditions))
+    return chains.members(conditions, heads)
+
+
+def _checking(conditions: Conditions, within: Sql, cutoff: datetime) -> sa.Select[*tuple[Any, ...]]:
+    """Return what follows locked chains once more and picks those of which every row is due.
+
+    No row can join a locked chain any more, but one may have done so while the locks were waited for.
+    """
+    key, chain = conditions.key, _chain(conditions, within, cutoff)
     own_due = sa.select(conditions.due(cutoff)).where(key == chain.c.key).correlate(chain).scalar_subquery()
     all_due = sa.func.bool_and(sa.func.coalesce(own_due, sa.false())).over(partition_by=chain.c.head)
     now = sa.select(chain.c.key, all_due.label("due")).subquery()
     same = sa.func.coalesce(sa.func.bool_and(now.c.key == sa.any_(conditions.keys)), sa.true())
-    return _listed(some.c.key), _listed(now.c.key, now.c.due).add_columns(sa.func.count(), same)
-
-
-def _listed(key: sa.ColumnElement[Any], where: Sql | None = None) -> sa.Select[*tuple[Any, ...]]:
-    """Return a query of keys as the text of an array (PostgreSQL), and how many they are."""
-    chosen = sa.true() if where is None else where
-    text = sa.cast(sa.func.array_agg(key).filter(chosen), sa.Text())
-    return sa.select(sa.func.coalesce(text, "{}").label("keys"), sa.func.count().filter(chosen).label("rows"))
+    return sa.select(*listed(now.c.key, now.c.due), sa.func.count(), same)
 
 
 def count(

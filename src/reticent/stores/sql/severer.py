@@ -322,6 +322,7 @@ def _by_index(connection: Any, _: object) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET enable_seqscan = off")
         cursor.execute("SET enable_sort = off")  # it would sort all that is left of a table for the next few keys
+        cursor.execute("SET random_page_cost = 1.1")  # nor read a whole one for what a few thousand look-ups find
         cursor.execute("SET jit = off")
         cursor.execute("SET max_parallel_workers_per_gather = 0")
     connection.commit()

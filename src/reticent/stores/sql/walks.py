@@ -25,16 +25,22 @@ from reticent.stores.sql.conditions import Conditions
 from reticent.stores.sql.connect import reading
 from reticent.stores.sql.streams import stream
 
+_ALL = sa.true()
+
 
 @dataclass(frozen=True)
 class Rows:
-    """Which rows a chunk holds: the first and last key, a time span, or just a number of due rows."""
+    """Which rows a chunk holds: the first and last key, a time span, or just a number of due rows.
+
+    ``members``: the keys of whole chains, of which ``keys`` are heads, as the text of an array (PostgreSQL).
+    """
 
     keys: tuple[int | str, int | str] | None = None
     span: tuple[datetime, datetime] | None = None
     limit: int = 0
     cutoff: datetime | None = None
     picked: tuple[int | str, ...] = field(default=(), repr=False)
+    members: str = field(default="", repr=False)
 
 
 class SqlWalk(ABC):
@@ -103,21 +109,21 @@ class ChainWalk(SqlWalk):
         query = self._conditions.once(lambda: self._query(begun), "next chains", self._cutoff, begun)
         limits = {"size": size, "after": self._after} if begun else {"size": size}
         with reading(self._engine, self._step.system, brief=True) as connection:
-            first, self._last, total = connection.execute(query, limits).one()
-        return (Rows(keys=(first, self._last)), int(total)) if total else (None, 0)
+            first, self._last, members, total = connection.execute(query, limits).one()
+        return (Rows(keys=(first, self._last), members=members), total) if total else (None, 0)
 
-    def _query(self, begun: bool) -> sa.Select[Any]:
-        """Return a query of the first and last head of the next chains, and how many rows these have."""
+    def _query(self, begun: bool) -> sa.Select[*tuple[Any, ...]]:
+        """Return a query of the first and last head of the next chains, and all rows of theirs."""
         key, size = self._conditions.key, sa.bindparam("size", type_=sa.Integer())
         heads = sa.select(key).where(self._conditions.own(self._cutoff), chains.is_head(self._conditions))
         if begun:
             heads = heads.where(key > sa.bindparam("after", type_=sa.types.NULLTYPE))
         chain = chains.members(self._conditions, heads.order_by(key).limit(size))
-        rows = sa.func.count()
-        running = sa.func.sum(rows).over(order_by=chain.c.head)
-        each = sa.select(chain.c.head, rows.label("rows"), running.label("all")).group_by(chain.c.head).subquery()
-        fit = sa.or_(each.c.all <= size, each.c.all == each.c.rows)
-        return sa.select(sa.func.min(each.c.head), sa.func.max(each.c.head), sa.func.sum(each.c.rows)).where(fit)
+        running = sa.func.count().over(order_by=chain.c.head)  # with all rows of the chain itself
+        first = sa.func.min(chain.c.head).over()
+        each = sa.select(chain.c.head, chain.c.key, running.label("all"), first.label("first")).subquery()
+        ends = (sa.func.min(each.c.head), sa.func.max(each.c.head), *listed(each.c.key))
+        return sa.select(*ends).where(sa.or_(each.c.all <= size, each.c.head == each.c.first))
 
     def _passed(self) -> None:
         self._after = self._last
@@ -222,6 +228,15 @@ class BatchWalk(SqlWalk):
         with reading(self._engine, self._step.system) as connection:
             left = connection.execute(query.where(self._conditions.due(self._cutoff))).scalar_one()
         return (Rows(limit=size), min(size, left)) if left else (None, 0)
+
+
+def listed(
+    key: sa.ColumnElement[Any], where: sa.ColumnElement[bool] | None = None
+) -> tuple[sa.Label[str], sa.Label[int]]:
+    """Return keys as the text of an array (PostgreSQL), and how many they are."""
+    chosen = sa.true() if where is None else where
+    text = sa.cast(sa.func.array_agg(key).filter(chosen), sa.Text())
+    return sa.func.coalesce(text, "{}").label("keys"), sa.func.count().filter(chosen).label("rows")
 
 
 def window_column(conditions: Conditions) -> sa.ColumnElement[datetime]:
