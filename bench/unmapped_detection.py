@@ -2,17 +2,21 @@
 
 For every kind of system Reticent has a map for: its schema is made from the columns the map was made from, on
 the server it runs on; every column gets values, patrons' where the map (or a key) says so; then the database is
-probed as one no map knows. ``python -m bench.unmapped_detection [KIND ...]``
+probed as one no map knows. ``bench/unseen`` has schemas of systems without a map, with what holds a patron in them
+by reading: nobody has looked at them when the words of ``find/words.py`` were chosen.
+``python -m bench.unmapped_detection [KIND ...]``
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import random
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from zlib import crc32
 
@@ -30,6 +34,7 @@ from reticent.systems.load import UNMAPPED, kinds, shipped
 from reticent.systems.mapfile import Map, Roster
 from reticent.systems.structure import family
 
+UNSEEN = Path(__file__).parent / "unseen"
 PATRONS, ROWS = 3000, 400
 LIVING = 0.85
 """Share of a person column's values that are still on the roster; the others were deleted since."""
@@ -101,8 +106,7 @@ class People:
     def one(self) -> dict[str, str]:
         return self.rng.choice(self.people if self.rng.random() < LIVING else self.gone)
 
-    def roster(self, loaded: Map) -> Crowd:
-        keyed = "uuid" if loaded.kind in ("folio", "metadb", "ldp") else "number"
+    def roster(self, keyed: str) -> Crowd:
         described = Roster(
             table="people", number=keyed, issued=("card", "user"), personal=("mail",), name=("given", "family")
         )
@@ -186,8 +190,12 @@ def _size(kind: str) -> int:
     return int(number) if number else 10_000
 
 
+Of = Callable[[Mapping[str, str], tables.Column], Any]
+"""What a system keeps of a person in a column."""
+
+
 def rows(
-    name: str, columns: Sequence[tables.Column], truth: set[tuple[str, str]], people: People, register: str
+    name: str, columns: Sequence[tables.Column], truth: set[tuple[str, str]], people: People, register: str, of: Of
 ) -> Iterator[dict[str, Any]]:
     """Yield rows of one table; a column ``jsonb.a.b`` stands inside the document."""
     keyed = [c for c in columns if c.key in ("PRI", "UNI")]
@@ -198,7 +206,7 @@ def rows(
         for column in columns:
             is_person = (name, column.name) in truth
             whose = people.people[row] if column in keyed else whole
-            made = _of(whose, column) if is_person else value(column, row, people)
+            made = of(whose, column) if is_person else value(column, row, people)
             if column in keyed and not is_person and family(column.type) == "text" and column.type != "uuid":
                 made = f"{made}{row}"[-_size(column.type) :]
             _put(found, column.name.split("."), made)
@@ -218,7 +226,9 @@ def _put(row: dict[str, Any], path: Sequence[str], made: Any) -> None:
         row[path[-1]] = made
 
 
-def plant(url: str, schema: tables.Tables, truth: set[tuple[str, str]], people: People, register: str) -> None:
+def plant(
+    url: str, schema: tables.Tables, truth: set[tuple[str, str]], people: People, register: str, of: Of = _of
+) -> None:
     """Create the schema in an empty database and fill every table."""
     engine = sa.create_engine(url)
     off = {
@@ -235,7 +245,7 @@ def plant(url: str, schema: tables.Tables, truth: set[tuple[str, str]], people: 
             kinds_of = {c.name: c.type for c in standing[name]}
             made = [
                 {key: _bound(part, kinds_of[key]) for key, part in row.items()}
-                for row in rows(name, columns, truth, people, register)
+                for row in rows(name, columns, truth, people, register, of)
             ]
             if engine.dialect.name == "postgresql":
                 shown = ", ".join(
@@ -263,9 +273,53 @@ def _bound(part: Any, kind: str) -> Any:
     return part.encode() if kind.lower().endswith(("blob", "binary", "bytea")) and isinstance(part, str) else part
 
 
-def measure(kind: str, url: str) -> None:
-    """Plant one kind of system, probe it as one no map knows, and print what was found and what was a false alarm."""
-    loaded, empty = shipped(kind), shipped(UNMAPPED)
+@dataclass(frozen=True)
+class Measured:
+    """What probing told of one system: person columns missed of those ``wanted``, false alarms with their reasons."""
+
+    kind: str
+    columns: int
+    wanted: int
+    missed: Sequence[str]
+    false: Sequence[str]
+    undecided: int
+
+    def show(self) -> None:
+        """Print it."""
+        met, of = self.wanted - len(self.missed), self.wanted
+        share, alarms = 100 * met / of, 100 * len(self.false) / self.columns
+        print(
+            f"{self.kind}: {met} of {of} person columns found ({share:.1f} %), {len(self.false)} false alarms in "
+            f"{self.columns} columns ({alarms:.2f} in 100), {self.undecided} undecided"
+        )
+        for title, places in (("missed", self.missed), ("false", self.false)):
+            for place in places:
+                print(f"    {title}: {place}")
+
+
+def unseen(name: str, url: str) -> Measured:
+    """Plant and probe a system no map and no word was made from."""
+    file = UNSEEN / f"{name}.csv"
+    holds = {
+        (row["table"], row["column"]): row["person"]
+        for row in csv.DictReader(file.read_text().splitlines())
+        if row["person"]
+    }
+    schema = tables.read(shipped(UNMAPPED).model_copy(update={"columns": str(file)}))
+
+    def of(person: Mapping[str, str], column: tables.Column) -> str:
+        whole = f"{person['given']} {person['family']}"
+        said = {**person, "whole": whole, "said": f"Loan to {whole} ({person['card']}) at the desk"}
+        return said[holds[column.table, column.name]]
+
+    people = People(random.Random(20261128))
+    plant(url, schema, set(holds), people, "member", of)
+    return _probed(name, url, schema, set(holds), set(holds), people, "number")
+
+
+def measure(kind: str, url: str) -> Measured:
+    """Plant one kind of system and probe it as one no map knows."""
+    loaded = shipped(kind)
     schema = tables.read(loaded)
     people = People(random.Random(20261128))
     wanted = persons(loaded, schema)
@@ -275,13 +329,27 @@ def measure(kind: str, url: str) -> None:
     }
     truth |= {(place.rpartition(".")[0], place.rpartition(".")[2]) for place in ALSO.get(kind, ())}
     plant(url, schema, truth, people, register)
+    keyed = "uuid" if kind in ("folio", "metadb", "ldp") else "number"
+    return _probed(kind, url, schema, wanted, truth, people, keyed)
+
+
+def _probed(
+    kind: str,
+    url: str,
+    schema: tables.Tables,
+    wanted: set[tuple[str, str]],
+    truth: set[tuple[str, str]],
+    people: People,
+    keyed: str,
+) -> Measured:
+    empty = shipped(UNMAPPED)
     engine = sa.create_engine(url)
     with engine.connect() as connection:
         structure = read_structure(connection, empty.qualified)
     database = Database(kind, empty, structure, fit(empty, structure), None, None, frozenset(), engine.dialect.name)
     engine.dispose()
     probe = prober.SqlProber(url, database, [])
-    prober.crowd = lambda *_: people.roster(loaded)
+    prober.crowd = lambda *_: people.roster(keyed)
     found = probe.probe({})
     probe.close()
     evidence = {(_bare(e.table), e.place.replace("$", "")): e for e in judge(structure, found.overlaps)}
@@ -289,14 +357,9 @@ def measure(kind: str, url: str) -> None:
     judged = sum(len(columns) for columns in schema.values())
     met = {each for each in wanted if (_bare(each[0]), each[1]) in told}
     false = [each for each in told if each not in {(_bare(t), c) for t, c in truth}]
-    print(
-        f"{kind}: {len(met)} of {len(wanted)} person columns found ({100 * len(met) / len(wanted):.1f} %), "
-        f"{len(false)} false alarms in {judged} columns ({100 * len(false) / judged:.2f} in 100), {len(evidence) - len(told)} undecided"
-    )
-    for missed in sorted(wanted - met):
-        print(f"    missed: {'.'.join(missed)}")
-    for each in sorted(false):
-        print(f"    false:  {'.'.join(each)}: {told[each].holds}, {told[each].why}")
+    missed = sorted(".".join(each) for each in wanted - met)
+    alarms = [f"{'.'.join(each)}: {told[each].holds}, {told[each].why}" for each in sorted(false)]
+    return Measured(kind, judged, len(wanted), missed, alarms, len(evidence) - len(told))
 
 
 def _bare(table: str) -> str:
@@ -306,7 +369,8 @@ def _bare(table: str) -> str:
 def main() -> None:
     """Measure every kind, or those named."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kind", nargs="*", default=kinds())
+    without = sorted(file.stem for file in UNSEEN.glob("*.csv"))
+    parser.add_argument("kind", nargs="*", default=[*kinds(), *without])
     chosen = parser.parse_args().kind
     for name, start in (("mariadb", servers.mariadb), ("postgresql", servers.postgresql)):
         here = [kind for kind in chosen if ON.get(kind, "mariadb") == name]
@@ -314,7 +378,8 @@ def main() -> None:
             with start() as server:
                 for kind in here:
                     server.execute(f"CREATE DATABASE bench_{kind}")
-                    measure(kind, server.url(database=f"bench_{kind}"))
+                    found = unseen if kind in without else measure
+                    found(kind, server.url(database=f"bench_{kind}")).show()
 
 
 if __name__ == "__main__":
