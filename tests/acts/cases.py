@@ -134,7 +134,7 @@ CASES = [
     Row("the paper runs out before release", "US-WI!", "order; good; approve_it; wait 70d; search %worksheet @custodian",
         "approved", "no longer in force"),
     Row("no witness can be reached", "US-WI!", "order; good; approve_it; search %worksheet @custodian; carry_out; "
-        "prepare package=$ @custodian; release package=$ witness=paper @custodian+counsel; finish @custodian; look_back; "
+        "prepare package=$ @custodian; release package=$ witness=paper %checkpoint @custodian+counsel; finish @custodian; look_back; "
         "lift; cosign %checkpoint @custodian; close @custodian", "closed"),
     Row("an approved order is registered anew", "US-WI!", "order; good; approve_it; register_instrument %document +order "
         "@custodian; send_to_counsel @custodian; good; carry_out", "counsel_review", "no rule permits it"),
@@ -150,8 +150,11 @@ CASES = [
     Row("a confirmed hold has run out", "US-WI!", "order; confirm_hold until=2026-12-02 @custodian+counsel; wait 5d; "
         "place_hold @custodian", "counsel_review"),
     Row("a paper checkpoint needs two officers", "US-WI!", "order; good; approve_it; search %worksheet @custodian; "
-        "carry_out; prepare package=$ @custodian; release package=$ witness=paper @custodian", "prepared",
+        "carry_out; prepare package=$ @custodian; release package=$ witness=paper %checkpoint @custodian", "prepared",
         "two officers sign the checkpoint"),
+    Row("a paper checkpoint is attached", "US-WI!", "order; good; approve_it; search %worksheet @custodian; "
+        "carry_out; prepare package=$ @custodian; release package=$ witness=paper @custodian+counsel", "prepared",
+        "is not attached"),
     Row("the clock is set back", "US-WI!", "order; wait -1d; good", "counsel_review", "the clock went back"),
     # ---- notice
     Row("D.C.: approval before the notice", "US-DC!", "record; triage kind=court_subpoena; "
@@ -244,6 +247,8 @@ CASES = [
         "end_warrant %receipt @custodian", "warrant_execution", "is not listed"),
     Row("a gagged warrant stays open", "US-WI!", "warrant called=reached sheet=gagged who=custodian; listed; "
         "debrief minutes=1 cents=0 @custodian; lift; close @custodian", "afterwards", "Something is still owed"),
+    Row("a gag that still runs has not expired", "US-WI!", "warrant called=reached sheet=gagged who=custodian; listed; "
+        "unseal reason=expired @counsel", "afterwards", "has not expired"),
     Row("a gag is lifted", "US-WI!", "warrant called=reached sheet=gagged who=custodian; listed; "
         "unseal reason=lifted @counsel; look_back; lift; close @custodian", "closed"),
     Row("immigration: an agency's own warrant", "US-WI!", "record party=immigrationAgency level=federal; "

@@ -98,7 +98,7 @@ def sheets(card: str) -> Mapping[str, Mapping[str, object]]:
         "preserve": bare | {"kind": "preservation_letter"},
         "agency": bare | {"kind": "search_warrant"},
         "warrant": warrant,
-        "gagged": warrant | {"gag": True},
+        "gagged": warrant | {"gag": True, "gag_until": (TODAY + timedelta(days=60)).isoformat()},
         "scope": {"notes": "As the paper says.", "scope": scope},
         "two": {"scope": scope | {"patrons": [card, "2"]}},
         "other": {"scope": scope | {"classes": ["notice"]}},

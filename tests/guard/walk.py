@@ -91,7 +91,7 @@ FACTS: Mapping[Step, list[Facts]] = {
     Step.SEARCH: [{"worksheet": A, "policy": A}, {"worksheet": A, "policy": B}],
     Step.PREPARE: [{"package": A}],
     Step.RETURN_NIL: [{"places_not_searched": 1}],
-    Step.RELEASE: [{"package": A, "witness": "witnessed"}, {"package": A, "witness": "paper"}],
+    Step.RELEASE: [{"package": A, "witness": "witnessed"}, {"package": A, "witness": "paper", "checkpoint": A}],
     Step.COSIGN: [{"checkpoint": A}],
     Step.COMPLY: [{"reason": "contempt_threatened", "receipt": A}],
     Step.DISCLOSE_BY_DUTY: [{"reason": "statute_commands", "receipt": A}],

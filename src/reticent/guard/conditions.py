@@ -30,6 +30,10 @@ def owed(duty: Duty, says: str) -> Need:
 PAPER: Need = (lambda case, _: case.instrument, "There is no paper.")
 NO_GAG: Need = (lambda case, _: not case.gagged, "The paper forbids telling the patron.")
 SEALED: Need = (lambda case, _: case.sealed, "The case is not sealed.")
+GAG_OVER: Need = (
+    lambda case, taken: taken.word("reason") != "expired" or case.gag_until is None or taken.day > case.gag_until,
+    "The gag has not expired; a court may lift it earlier.",
+)
 NO_COMPULSION: Need = (
     lambda case, _: case.kind not in COMPULSORY,
     "Paper that can compel is registered and goes to counsel; it is never refused here.",

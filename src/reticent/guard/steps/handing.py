@@ -63,6 +63,10 @@ RULES: Mapping[Step, Rule] = {
                 lambda _, taken: taken.word("witness") == "witnessed" or len({p for _, p in taken.by}) > 1,
                 "Without a witness two officers sign the checkpoint on paper.",
             ),
+            (
+                lambda _, taken: taken.word("witness") == "witnessed" or bool(taken.word("checkpoint")),
+                "The checkpoint that two officers signed on paper is not attached.",
+            ),
         ),
         effects.release,
     ),

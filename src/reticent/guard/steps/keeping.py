@@ -24,7 +24,8 @@ RULES: Mapping[Step, Rule] = {
         effect=lambda case, taken: replace(case, gag_review=taken.date("review")),
     ),
     Step.UNSEAL: Rule(
-        "Unseal the case", OPEN, None, COUNSEL, "R23", ("reason",), needs=(need.SEALED,), effect=effects.unseal,
+        "Unseal the case", OPEN, None, COUNSEL, "R23", ("reason",),
+        needs=(need.SEALED, need.GAG_OVER), effect=effects.unseal,
     ),
     Step.ANSWER_HOLD: Rule(
         "Answer whether something must be preserved", OPEN, None, OFFICER, "R48", ("place",),
