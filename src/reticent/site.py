@@ -144,6 +144,8 @@ class System(Strict):
     replicas: tuple[str, ...] = ()
     pseudonym_keys: tuple[str, ...] = ()
     """Salts and keys the system makes its pseudonyms with, by ${ENV} or ${file:PATH}: tried by `find`."""
+    settings_files: tuple[Path, ...] = ()
+    """Files in which the system keeps its settings (VuFind's config.ini); only what the map asks about is read."""
     copies: dict[str, Copy] = {}
     map: Path | None = None
     tenant: str = Field(default="", pattern=r"^([a-z][a-z0-9_]*)?$")

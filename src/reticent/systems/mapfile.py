@@ -306,9 +306,13 @@ class Decision(Strict):
 
 
 class SettingRule(Strict):
-    """A setting that creates or exposes ties when it is one of ``risky``, or none of ``safe`` ("" is unset)."""
+    """A setting that creates or exposes ties when it is one of ``risky``, or none of ``safe`` ("" is unset).
+
+    With ``file`` it stands in a settings file of that name, as ``Section.name``.
+    """
 
     name: str
+    file: str = ""
     risky: tuple[str, ...] = ()
     safe: tuple[str, ...] = ()
     why: str

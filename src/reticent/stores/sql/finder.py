@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from reticent.model import Copy, Fingerprint, Margins, NotLookedAt, Place, Setting, Survey
 from reticent.site import Site
+from reticent.stores import settings_files
 from reticent.stores.sql import chains
 from reticent.stores.sql.compile import clause
 from reticent.stores.sql.conditions import DUE, OPEN, WITHHELD, WITHIN, Conditions
@@ -29,6 +30,8 @@ class SqlFinder:
     def __init__(self, site: Site, system: str, loaded: Map) -> None:
         self._engine, self.database = open_database(site, system, loaded)
         self.system, self._map = system, loaded
+        named = [site.folder / file for file in site.systems[system].settings_files]
+        self._files, self._unread_files = settings_files.read(named)
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -71,7 +74,10 @@ class SqlFinder:
 
     def _settings(self, connection: sa.Connection) -> Iterator[Setting]:
         for rule in self._map.settings:
-            value = setting(connection, self.database, rule.name)
+            if rule.file and rule.file not in self._files:
+                continue
+            in_file = self._files[rule.file].get(rule.name.lower()) if rule.file else None
+            value = in_file if rule.file else setting(connection, self.database, rule.name)
             if rule.is_risky(value):
                 shown = value or "not set"
                 yield Setting(self.system, rule.name, shown, rule.why, rule.advice)
@@ -165,7 +171,10 @@ class SqlFinder:
     def not_looked_at(self) -> list[NotLookedAt]:
         """Return what the map says it cannot reach, and what shows persons without keeping rows."""
         elsewhere = [NotLookedAt(self.system, place.place, place.why) for place in self._map.elsewhere]
-        return [*elsewhere, *self.database.fit.not_looked_at(self.system)]
+        asked = dict.fromkeys(rule.file for rule in self._map.settings if rule.file and rule.file not in self._files)
+        why = dict.fromkeys(asked, "name it among the settings_files of the system in reticent.toml")
+        files = [NotLookedAt(self.system, file, said) for file, said in (why | self._unread_files).items()]
+        return [*elsewhere, *files, *self.database.fit.not_looked_at(self.system)]
 
 
 def _escaped(sql: str) -> str:
