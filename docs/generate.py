@@ -191,7 +191,7 @@ def _lists(loaded: Map) -> Iterator[str]:
     yield from (f"- {wire.name}" for wire in loaded.tripwires)
     yield from ["", "## Not covered", ""]
     yield from (f"- {place.place}: {place.why}" for place in loaded.elsewhere)
-    yield from ["", "Tables with a key to a person that hold no use and no act at a time:", ""]
+    yield from ["", "Tables, or single columns, that look like a person and hold no use and no act at a time:", ""]
     yield from [f"- `{table}`: {why}" for table, why in loaded.harmless.items()] or ["- none"]
 
 
@@ -264,7 +264,7 @@ def _words(kind: Any) -> str:
 PAGES: Mapping[str, Callable[[], str]] = {
     "commands.md": commands,
     "inquiries.md": inquiries,
-    "koha.md": lambda: map_page("koha", "the schemas of Koha 19.06 and of a 25.x"),
+    "koha.md": lambda: map_page("koha", "the schemas of Koha 19.06, 23.05 and the line after 25.11"),
     "blacklight.md": lambda: map_page(
         "blacklight", "what Blacklight 6 to 9, Devise, devise-guests and the authentication of Rails 8 make"
     ),

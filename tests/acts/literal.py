@@ -127,12 +127,13 @@ STATEMENTS: list[tuple[str, str, str, str]] = [
     (
         "old_issues", "old_issues",
         "issuer_id = CASE WHEN issuer_id = borrowernumber THEN NULL ELSE issuer_id END, note = NULL, notedate = NULL,"
+        " booking_id = NULL,"
         f" borrowernumber = {ANONYMOUS}",
         f"{_is('borrowernumber')} AND returndate < {{now}} AND issue_id NOT IN {OWED}"
         " AND issue_id NOT IN (SELECT issue_id FROM return_claims WHERE resolved_on IS NULL AND issue_id IS NOT NULL)"
         f" AND borrowernumber NOT IN {CONSENTED}",
     ),
-    ("old_reserves", "old_reserves", f"borrowernumber = {ANONYMOUS}, reservenotes = NULL",
+    ("old_reserves", "old_reserves", f"borrowernumber = {ANONYMOUS}, reservenotes = NULL, hold_group_id = NULL",
      f"{_is('borrowernumber')} AND timestamp < {{now}}"),
     ("problem_reports", "problem_reports", "",
      f"{_is('borrowernumber')} AND status = 'Closed' AND created_on < {{d14}}"),
@@ -165,13 +166,27 @@ STATEMENTS: list[tuple[str, str, str, str]] = [
         "completed < {now} AND (borrowernumber IS NOT NULL OR notesopac IS NOT NULL OR notesstaff IS NOT NULL"
         " OR accessurl IS NOT NULL)",
     ),
+    (
+        "hold_groups", "hold_groups", "",
+        f"{_is('borrowernumber')} AND hold_group_id NOT IN"
+        " (SELECT hold_group_id FROM reserves WHERE hold_group_id IS NOT NULL)",
+    ),
+    (
+        "aqorder_users", "aqorder_users", "",
+        f"{_is('borrowernumber')} AND ordernumber IN (SELECT ordernumber FROM aqorders WHERE datereceived < {{d30}}"
+        " OR (datereceived IS NULL AND datecancellationprinted IS NOT NULL))",
+    ),
+    ("illrequests.staff", "illrequests", "managedby = NULL", f"{_is('managedby')} AND completed < {{d365}}"),
+    ("pseudonymized_metadata_values", "pseudonymized_metadata_values", "",
+     _of("pseudonymized_transactions", "id", "transaction_id", "datetime < {now}")),
     ("pseudonymized_borrower_attributes", "pseudonymized_borrower_attributes", "",
      _of("pseudonymized_transactions", "id", "transaction_id", "datetime < {now}")),
     (
         "accountlines.titles", "accountlines",
-        "itemnumber = NULL, issue_id = NULL, old_issue_id = NULL, description = NULL, note = NULL",
+        "itemnumber = NULL, issue_id = NULL, old_issue_id = NULL, reserve_id = NULL, old_reserve_id = NULL, description = NULL, note = NULL",
         f"{_is('borrowernumber')} AND amountoutstanding = 0 AND timestamp < {{d30}} AND (issue_id IS NULL OR issue_id"
-        " NOT IN (SELECT issue_id FROM issues)) AND (itemnumber IS NOT NULL OR issue_id IS NOT NULL OR old_issue_id"
+        " NOT IN (SELECT issue_id FROM issues)) AND (reserve_id IS NULL OR reserve_id NOT IN (SELECT reserve_id FROM"
+        " reserves)) AND (reserve_id IS NOT NULL OR old_reserve_id IS NOT NULL OR itemnumber IS NOT NULL OR issue_id IS NOT NULL OR old_issue_id"
         " IS NOT NULL OR description IS NOT NULL OR note IS NOT NULL)",
     ),
     (

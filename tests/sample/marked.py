@@ -37,6 +37,9 @@ _PLACES: Mapping[str, tuple[str, str]] = {  # table: (columns for the patron's n
     "statistics": ("borrowernumber", ""),
     "pseudonymized_transactions": ("", "hashed_borrowernumber city zipcode sort1 sort2"),
     "pseudonymized_borrower_attributes": ("", "attribute"),
+    "pseudonymized_metadata_values": ("", "value"),
+    "hold_groups": ("borrowernumber", ""),
+    "aqorder_users": ("borrowernumber", ""),
     "old_reserves": ("borrowernumber", "reservenotes"),
     "tmp_holdsqueue": ("borrowernumber", "surname firstname phone cardnumber notes"),
     "hold_cancellation_requests": ("", ""),
@@ -44,7 +47,7 @@ _PLACES: Mapping[str, tuple[str, str]] = {  # table: (columns for the patron's n
     "club_enrollment_fields": ("", "value"),
     "club_holds_to_patron_holds": ("patron_id", "error_message"),
     "article_requests": ("borrowernumber", "patron_notes notes urls"),
-    "illrequests": ("borrowernumber", "notesopac notesstaff accessurl orderid"),
+    "illrequests": ("borrowernumber managedby", "notesopac notesstaff accessurl orderid"),
     "illrequestattributes": ("", "value"),
     "illcomments": ("borrowernumber", "comment"),
     "illbatches": ("patron_id", "name"),
@@ -108,7 +111,13 @@ _SAYS_IT_IS_OVER: Mapping[str, Mapping[str, object]] = {
     "illrequestattributes": {"type": "cardnumber"},
     "recalls": {"status": "fulfilled", "completed": 1},
     "bookings": {"status": "completed"},
-    "accountlines": {"issue_id": None, "debit_type_code": "OVERDUE", "amount": 1, "amountoutstanding": 0},
+    "accountlines": {
+        "issue_id": None,
+        "reserve_id": None,
+        "debit_type_code": "OVERDUE",
+        "amount": 1,
+        "amountoutstanding": 0,
+    },
     "suggestions": {"STATUS": "REJECTED"},
     "message_queue": {"status": "sent"},
     "action_logs": {"module": "CIRCULATION", "action": "ISSUE", "interface": "opac"},
@@ -116,6 +125,7 @@ _SAYS_IT_IS_OVER: Mapping[str, Mapping[str, object]] = {
     "problem_reports": {"status": "Closed"},
     "tickets": {"status": "RESOLVED"},
     "courses": {"enabled": "no"},
+    "aqorders": {"datereceived": PAST[:10], "created_by": None},
     "club_holds_to_patron_holds": {"hold_id": None},
 }
 
@@ -177,8 +187,11 @@ def _plant(patron: _Patron, name: str) -> None:
     numbers, texts = (place.split() for place in _PLACES.get(name, ("", "")))
     row: dict[str, object] = {}
     marks = []
+    said = _SAYS_IT_IS_OVER.get(name, {})
     for known in patron.columns[name]:
-        if known.name in numbers:
+        if known.name in said:
+            row[known.name] = said[known.name]
+        elif known.name in numbers:
             row[known.name] = patron.number
             marks.append(Mark(name, known.name, str(patron.number)))
         elif known.name in texts:
@@ -187,7 +200,6 @@ def _plant(patron: _Patron, name: str) -> None:
             marks += [Mark(name, known.name, mark) for mark in used]
         else:
             row[known.name] = _filler(patron, known)
-    row |= {key: value for key, value in _SAYS_IT_IS_OVER.get(name, {}).items() if key in row}
     primary = [known.name for known in patron.columns[name] if known.key == "PRI"]
     patron.connection.execute(insert(table(name, *map(column, row))).values(row))
     patron.keys[name] = row[primary[0]] if primary else None

@@ -79,6 +79,8 @@ DUE = {
     "hold_cancellation_requests": "hold_id NOT IN (SELECT reserve_id FROM reserves)",
     "club_enrollments": f"date_canceled < {_ago(30)} OR club_id IN (SELECT id FROM clubs WHERE date_end < {_ago(30)})",
     "club_holds_to_patron_holds": "hold_id IS NULL",
+    "hold_groups": "hold_group_id NOT IN (SELECT hold_group_id FROM reserves WHERE hold_group_id IS NOT NULL)",
+    "aqorder_users": f"ordernumber IN (SELECT ordernumber FROM aqorders WHERE datereceived < {_ago(30)})",
     "article_requests": "status = 'COMPLETED'",
     "illrequests": "borrowernumber IS NOT NULL AND completed < {today}",
     "recalls": "completed = 1",

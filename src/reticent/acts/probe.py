@@ -113,11 +113,11 @@ def _found(system: SqlSystem, probed: Probed) -> Found:
 
 
 def _read_before(system: SqlSystem, each: Evidence) -> bool:
-    """Whether the map's maker read this column or called its table harmless."""
+    """Whether the map's maker read this column or called it or its table harmless."""
     known = {name.lower() for name in system.loaded.known.get(each.table, {})}
     if each.table in system.loaded.tables:
         known |= {spec.column.lower() for spec in system.loaded.tables[each.table].fields.values()}
-    return each.table in system.loaded.harmless or each.column.lower() in known
+    return system.loaded.is_harmless(each.table, each.column) or each.column.lower() in known
 
 
 def _not_looked_at(system: str, probed: Probed, told: list[Evidence]) -> Iterator[NotLookedAt]:

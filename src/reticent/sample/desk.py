@@ -19,6 +19,7 @@ def holds(book: Book, rng: random.Random, traced: list[Traced], town: Town, cata
             _filled_hold(book, rng, t)
         elif rng.random() < 0.03:
             _cancelled_hold(book, rng, t)
+    _grouped_holds(book, town, catalogue)
     _open_holds(book, rng, town, catalogue)
 
 
@@ -57,6 +58,18 @@ def _cancelled_hold(book: Book, rng: random.Random, t: Traced) -> None:
              tied=person is not None, due=person is not None)  # fmt: skip
 
 
+def _grouped_holds(book: Book, town: Town, catalogue: Catalogue) -> None:
+    """One of two titles was enough for these patrons: the other hold of the group ended with it."""
+    for patron in town.current[:3]:
+        book.add("hold_groups", borrowernumber=patron.number, visual_hold_group_id=1, due=True)
+        for item in catalogue.items[:2]:
+            ended = book.midnight - timedelta(days=40)
+            book.add("old_reserves", reserve_id=book.rows["old_reserves"] + 1, borrowernumber=patron.number,
+                     reservedate=book.today - timedelta(days=70), biblionumber=item.biblio, branchcode=patron.branch,
+                     cancellationdate=ended.date(), timestamp=ended, hold_group_id=book.rows["hold_groups"],
+                     due=True)  # fmt: skip
+
+
 def _open_holds(book: Book, rng: random.Random, town: Town, catalogue: Catalogue) -> None:
     first = book.rows["old_reserves"] + 1000
     free = [item for item in catalogue.items if item.onloan is None and item.type != "REF" and not item.lost]
@@ -64,7 +77,10 @@ def _open_holds(book: Book, rng: random.Random, town: Town, catalogue: Catalogue
     for number, (item, patron) in enumerate(zip(wanted, rng.choices(town.current, k=len(wanted)), strict=True), first):
         waiting = number % 3 == 0
         asked = book.today - timedelta(days=rng.randrange(2, 60))
+        if number == first:
+            book.add("hold_groups", borrowernumber=patron.number, visual_hold_group_id=1)
         book.add("reserves", reserve_id=number, borrowernumber=patron.number, reservedate=asked,
+                 hold_group_id=book.rows["hold_groups"] if number == first else None,
                  biblionumber=item.biblio, branchcode=patron.branch, priority=0 if waiting else 1,
                  found="W" if waiting else None, itemnumber=item.number if waiting else None,
                  waitingdate=asked + timedelta(days=1) if waiting else None, itemtype=None,

@@ -52,6 +52,8 @@ def _accounts(book: Book, rng: random.Random, town: Town) -> None:
     for number in range(1, book.rows["pseudonymized_transactions"] + 1, 60):
         book.add("pseudonymized_borrower_attributes", transaction_id=number, code="SCHOOL",
                  attribute=f"Lakeside {number % 3 + 1}")  # fmt: skip
+        book.add("pseudonymized_metadata_values", transaction_id=number, tablename="borrower_attributes",
+                 key="SCHOOL", value=f"Lakeside {number % 3 + 1}")  # fmt: skip
     for n, patron in enumerate(rng.sample(town.current, min(len(town.current), 16))):
         waiting = n < 4
         book.add("borrower_modifications", timestamp=_at(book, rng, 2, 300),

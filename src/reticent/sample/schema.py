@@ -1,9 +1,10 @@
 """Koha's tables, as facts, turned into CREATE TABLE statements for MariaDB/MySQL and SQLite.
 
-Two files hold the facts, a line a column: ``systems/koha.columns.csv`` (the 69 mapped tables) and
+Two files hold the facts, a line a column: ``systems/koha.columns.csv`` (the 72 mapped tables) and
 ``koha.surroundings.csv`` beside this file (a few real columns of the tables the first ones refer
-to). ``in_19.06`` says how the older release differs ("only": gone since). The constants below add what a
-list of columns cannot say, read in Koha's own kohastructure.sql of 19.06 and of a 25.x fork. Koha ships no triggers.
+to). ``in_19.06`` says how the older release differs ("only": gone since; "before": gone even then).
+The constants below add what a list of columns cannot say, read in Koha's own kohastructure.sql of
+19.06 and of the line after 25.11. Koha ships no triggers.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ def _read(package: str, file: str, release: str) -> dict[str, list[Column]]:
     for row in csv.DictReader(text.splitlines()):
         column = Column(row["table"], row["column"], row["type"], row["nullable"] == "YES", row["key"], row["fk"])
         older = row["in_19.06"]
-        if older == ("absent" if release == "19.06" else "only"):
+        if older in ("before", "absent" if release == "19.06" else "only"):
             continue
         if release == "19.06" and older not in ("same", "only"):
             kind, _, rest = older.partition(" null=")

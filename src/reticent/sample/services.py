@@ -45,7 +45,7 @@ def _interlibrary(book: Book, rng: random.Random, town: Town, catalogue: Catalog
         person = patron.number if patron.left is None else None
         title, author = rng.choice(_WANTED)
         completed = placed + timedelta(days=9) if done else None
-        book.add("illrequests", illrequest_id=number, borrowernumber=person,
+        book.add("illrequests", illrequest_id=number, borrowernumber=person, managedby=STAFF[number % 3],
                  branchcode=rng.choice(tuple(BRANCHES)), status="COMP" if done else "REQ",
                  placed=placed.date(), updated=completed or placed,
                  completed=completed.date() if completed else None, medium="Book", cost="0.00",
@@ -82,6 +82,11 @@ def _articles(book: Book, rng: random.Random, town: Town, catalogue: Catalogue) 
 def _suggestions(book: Book, rng: random.Random, town: Town, catalogue: Catalogue) -> None:
     book.plain("aqbudgets", budget_code="ADULT", budget_name="Adult materials", budget_branchcode="MAIN",
                budget_amount=42000.0)  # fmt: skip
+    for number, patron in enumerate(town.current[:4], 1):
+        arrived = book.today - timedelta(days=90) if number < 4 else None
+        book.plain("aqorders", biblionumber=catalogue.items[number].biblio, datereceived=arrived, budget_id=1,
+                   entrydate=book.today - timedelta(days=120), created_by=STAFF.start)  # fmt: skip
+        book.add("aqorder_users", ordernumber=number, borrowernumber=patron.number, due=arrived is not None)
     for number, (made, done) in enumerate(_dated(book, rng, max(20, len(town.current) // 12))):
         patron = rng.choice(town.patrons)
         person = patron.number if patron.left is None else None

@@ -174,9 +174,9 @@ def _refusal(series: Series, loaded: Map, structure: Structure, troubles: Mappin
     if table is None:
         return ""
     changed = {name: gone for name, gone in loaded.changes(series).items() if name in structure.tables}
-    for name in (*_tables_read(series, loaded), *changed):
+    for name, told in (*_tables_read(series, loaded), *((name, "") for name in changed)):
         if troubles.get(name):
-            return f"{name}: {troubles[name]}"
+            return f"{name}: {troubles[name]}" + (f"; here {name} says {told}" if told else "")
     return next(filter(None, (_unsafe(name, gone, loaded, structure) for name, gone in changed.items())), "")
 
 
@@ -215,15 +215,19 @@ def _named_only(loaded: Map, structure: Structure) -> Iterator[str]:
         yield from (f"{name}: {t}" for t, shape in sorted(table.shapes.items()) if shape not in loaded.drift.read)
 
 
-def _tables_read(series: Series, loaded: Map) -> Iterator[str]:
-    yield series.table
-    for path in (series.ended, series.date, series.branch):
+def _tables_read(series: Series, loaded: Map) -> Iterator[tuple[str, str]]:
+    """Yield each table that decides about a series, and what it tells."""
+    yield series.table, ""
+    told = {series.ended: "when the purpose ended", series.date: "when it was", series.branch: "whose rows these are"}
+    for path, what in told.items():
         if "." in path:
-            yield loaded.tables[series.table].links[path.partition(".")[0]].table
-    conditions = [series.tied, series.over, *series.open.values(), *(held.when for held in series.held)]
-    for condition in conditions:
+            yield loaded.tables[series.table].links[path.partition(".")[0]].table, what
+    conditions = [(series.tied, "what is a tie"), (series.over, "what is over")]
+    conditions += [(condition, f'whether "{reason}"') for reason, condition in series.open.items()]
+    conditions += [(held.when, f'whether "{held.reason}"') for held in series.held]
+    for condition, what in conditions:
         if condition is not None:
-            yield from _tables_in(condition, series.table, loaded)
+            yield from ((name, what) for name in _tables_in(condition, series.table, loaded))
 
 
 def _tables_in(condition: Predicate, table: str, loaded: Map) -> Iterator[str]:
@@ -245,16 +249,25 @@ def _shown(loaded: Map, structure: Structure) -> Iterator[Place]:
     for name, table in sorted(structure.tables.items()):
         if name in loaded.harmless or name in loaded.tables or table.keeps_rows:
             continue
-        if persons := tuple(column for column in table.columns if _is_person(column, loaded, table)):
+        if persons := _persons(loaded, table):
             yield Place(name, persons, mapped=False, why=table.kind)
 
 
 def _unmapped(loaded: Map, structure: Structure) -> Iterator[Place]:
     for name, table in sorted(structure.tables.items()):
-        if name in loaded.harmless or name in loaded.tables or not table.keeps_rows:
+        read_whole = name in loaded.tables and name in loaded.known  # then a new column refuses its series
+        if name in loaded.harmless or read_whole or not table.keeps_rows:
             continue
-        persons = tuple(column for column in table.columns if _is_person(column, loaded, table))
+        persons = _persons(loaded, table)
         if re.search(loaded.drift.plugin_tables, name, re.IGNORECASE):
             yield Place(name, persons, mapped=False, why="a plugin's table; nobody has read what it keeps")
         elif persons:
             yield Place(name, persons, mapped=False, why=f"{', '.join(persons)} may name a person")
+
+
+def _persons(loaded: Map, table: TableInfo) -> tuple[str, ...]:
+    """Return the columns that may name a person, but for those the map reads or calls harmless."""
+    mapped = loaded.tables[table.name].fields.values() if table.name in loaded.tables else ()
+    read = {spec.place.column for spec in mapped}
+    others = (name for name in table.columns if name not in read and not loaded.is_harmless(table.name, name))
+    return tuple(name for name in others if _is_person(name, loaded, table))

@@ -95,7 +95,7 @@ def _known_columns(path: Path, source: TomlFile, tenant: str) -> dict[str, dict[
     return known
 
 
-_NO_TYPE = ("same", "absent", "only", "")
+_NO_TYPE = ("same", "absent", "only", "before", "")
 
 
 def _check(loaded: Map, source: TomlFile) -> None:

@@ -436,6 +436,7 @@ class Map(Strict):
     """Field of ``tells`` -> where the title is of what it names; the first that a tie has is looked for first."""
     drift: Drift
     harmless: dict[str, str] = {}
+    """Table, or ``table.column`` -> why it looks like a person and holds no use."""
     decisions: dict[str, Decision] = {}
     tables: dict[str, Table]
     series: tuple[Series, ...]
@@ -459,6 +460,10 @@ class Map(Strict):
     """Whose schemas are meant; "" in a map that names no tenant."""
     known: dict[str, dict[str, tuple[str, ...]]] = {}
     """Every column that was read: table -> column -> its types, one or more of them by release."""
+
+    def is_harmless(self, table: str, column: str) -> bool:
+        """Whether a column looks like a person only: it was read, or its whole table was."""
+        return table in self.harmless or f"{table}.{column}" in self.harmless
 
     def changes(self, series: Series) -> dict[str, bool]:
         """Return every table that severing a series changes, and whether rows of it are deleted."""

@@ -49,11 +49,13 @@ class Database:
         return Compiler(self.loaded, self.fit, self.sentinel, few)
 
     def branch_path(self, series: Series) -> str:
-        """Return where a row says whose it is: its own branch, else its patron's; "" if nowhere."""
+        """Return where a row says whose it is: its own branch, else its patron's; "" if nowhere in this release."""
         table = self.loaded.tables[series.table]
-        if series.branch or "branch" in table.fields:
-            return series.branch or "branch"
-        return "account.branch" if "account" in table.links else ""
+        path = series.branch or ("branch" if "branch" in table.fields else "account.branch")
+        link, _, name = path.rpartition(".")
+        if link and link not in table.links:
+            return ""
+        return path if self.fit.columns[table.links[link].table if link else series.table][name] else ""
 
 
 def open_database(site: Site, system: str, loaded: Map) -> tuple[sa.Engine, Database]:
@@ -240,7 +242,7 @@ def _unseverable(database: Database, series: Series, problem: str) -> str:
         if info is None or info.nullable:
             continue
         if action.disposition == "null":
-            return f"{series.table}.{column} may not be NULL here"
+            return f"{series.table}.{column} may not be NULL here, and severing would make it NULL"
         if action.disposition == "sentinel" and database.sentinel is None:
             return f"{series.table}.{column} may not be NULL, and {problem}"
     return ""

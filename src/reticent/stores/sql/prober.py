@@ -44,9 +44,9 @@ def crowd(disclosers: Sequence[SqlDiscloser], permits: Mapping[str, object]) -> 
 def unread(loaded: Map, structure: Structure) -> Iterator[tuple[TableInfo, list[ColumnInfo]]]:
     """Yield what nobody has read when the map was made: whole tables, and new columns of the map's own."""
     for name, table in sorted(structure.tables.items()):
-        if name in loaded.harmless or not table.keeps_rows:
+        if not table.keeps_rows:
             continue
-        columns = readable(table)
+        columns = [column for column in readable(table) if not loaded.is_harmless(name, column.name)]
         if name in loaded.tables:
             known = {column.lower() for column in loaded.known.get(name, table.columns)}
             known |= {spec.column.lower() for spec in loaded.tables[name].fields.values()}
