@@ -31,7 +31,7 @@ from reticent.deidentify import addresses, measures, pseudonyms
 from reticent.deidentify.times import strftime_form
 from reticent.deidentify.urls import UrlPolicy
 from reticent.stores.logs.atrest import FileJob, sever_file
-from reticent.stores.logs.formats import named_format
+from reticent.stores.logs.formats import NAMED, parse_format
 from reticent.stores.logs.kernel import Kernel, marker
 from reticent.stores.logs.sources import LogSource
 from reticent.stores.logs.store import count_ties
@@ -116,7 +116,7 @@ def write_log(path: Path, size: int) -> None:
 
 def kernel(path: Path) -> int:
     """Sever the whole file with the kernel; return the bytes written."""
-    worker = Kernel(named_format("combined"), treatments(load_packs(PACKS), KEY))
+    worker = Kernel(parse_format(*NAMED["combined"]), treatments(load_packs(PACKS), KEY))
     with path.open("rb") as source, Path(os.devnull).open("wb") as sink:
         return sum(sink.write(block) for block in treated(source, worker))
 
@@ -157,7 +157,7 @@ def _severed(line: bytes, withheld: bytes) -> bytes:
 
 def careful_loop(path: Path) -> int:
     """Sever line by line: a compiled pattern, caches for addresses, accounts and agents of a day."""
-    withheld = marker(named_format("combined"))
+    withheld = marker(parse_format(*NAMED["combined"]))
     with path.open("rb") as source, Path(os.devnull).open("wb") as sink:
         return sum(sink.write(_severed(line, withheld)) for line in source)
 
@@ -165,8 +165,8 @@ def careful_loop(path: Path) -> int:
 def same_bytes(path: Path) -> bool:
     """Tell whether the kernel and the loop make the same bytes of a log."""
     worker, withheld = (
-        Kernel(named_format("combined"), treatments(load_packs(PACKS), KEY)),
-        marker(named_format("combined")),
+        Kernel(parse_format(*NAMED["combined"]), treatments(load_packs(PACKS), KEY)),
+        marker(parse_format(*NAMED["combined"])),
     )
     with path.open("rb") as one, path.open("rb") as other:
         return b"".join(treated(one, worker)) == b"".join(_severed(line, withheld) for line in other)

@@ -76,8 +76,8 @@ def test_a_network_keeps_the_first_bytes_and_is_stable(
 
 
 def test_lists_of_forwarded_addresses_are_treated_one_by_one() -> None:
-    assert addresses.addresses(None, b"10.1.2.3, 2001:470:1:2::3,unknown") == b"10.1.0.0, 2001:470::,-"
-    out = addresses.addresses(KEY, b"10.1.2.3, jdoe.lakeside.example")
+    assert addresses.treatment(None)(b"10.1.2.3, 2001:470:1:2::3,unknown") == b"10.1.0.0, 2001:470::,-"
+    out = addresses.treatment(KEY)(b"10.1.2.3, jdoe.lakeside.example")
     assert b"10.1" not in out
     assert b"jdoe" not in out
     assert out.count(b", ") == 1

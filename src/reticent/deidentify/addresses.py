@@ -81,8 +81,3 @@ def treatment(key: bytes | None) -> Treat:
         return b"".join(parts)
 
     return treat
-
-
-def addresses(key: bytes | None, value: bytes) -> bytes:
-    """Treat one address or a list of them."""
-    return treatment(key)(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reticent.errors import ConfigurationError
-from reticent.stores.logs.formats import NAMED, Field, Kind, header_format, named_format, parse_format
+from reticent.stores.logs.formats import NAMED, Field, Kind, header_format, parse_format
 from reticent.stores.logs.kernel import Kernel, marker
 from reticent.stores.logs.treatments import treatments
 
@@ -58,7 +58,7 @@ def test_a_line_of_every_dialect_parses_and_loses_its_ties(form: tuple[str, str]
 
 @pytest.mark.parametrize("name", NAMED)
 def test_the_marked_line_of_every_format_parses_and_stays(name: str) -> None:
-    form = named_format(name)
+    form = parse_format(*NAMED[name])
     kernel = Kernel(form, HOW)
     assert kernel.treat(marker(form), 0) == marker(form)
     assert kernel.outcome.withheld == 0

@@ -16,7 +16,7 @@ from tests.stores.logs.independent import outside_is_same, surviving
 from tests.stores.logs.made import ACCESS_FORMAT, AUDIT_HEADER, made
 
 from reticent.stores.logs import columns
-from reticent.stores.logs.formats import NAMED, header_format, named_format, parse_format
+from reticent.stores.logs.formats import NAMED, header_format, parse_format
 from reticent.stores.logs.kernel import Kernel, marker
 from reticent.stores.logs.streams import LONGEST, pieces, pump
 from reticent.stores.logs.treatments import treatments
@@ -24,12 +24,12 @@ from reticent.systems.urlpacks import load_packs
 
 KEY = bytes(range(32))
 HOW = treatments(load_packs(["koha", "ezproxy", "publishers"]), KEY)
-COMBINED = named_format("combined")
+COMBINED = parse_format(*NAMED["combined"])
 GOOD = b'203.0.113.9 - jdoe [01/Mar/2026:10:11:12 +0000] "GET /a?q=secret HTTP/1.1" 200 5123 "-" "curl/8"'
 
 
 def severed(text: bytes, form: str = "combined") -> tuple[bytes, Kernel]:
-    kernel = Kernel(named_format(form), HOW)
+    kernel = Kernel(parse_format(*NAMED[form]), HOW)
     sink = io.BytesIO()
     pump(io.BytesIO(text), sink, kernel)
     return sink.getvalue(), kernel

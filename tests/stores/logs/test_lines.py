@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from tests.stores.logs.independent import surviving
 from tests.stores.logs.made import made
 
-from reticent.errors import ConfigurationError
-from reticent.stores.logs.lines import READERS, line_kernel
+from reticent.stores.logs.lines import READERS, Lines
 from reticent.stores.logs.treatments import treatments
 from reticent.systems.urlpacks import load_packs
 
@@ -27,12 +26,12 @@ TEXTS = {
 
 @pytest.mark.parametrize("name", READERS)
 def test_ties_go_and_a_second_run_changes_nothing(name: str) -> None:
-    kernel = line_kernel(name, HOW)
+    kernel = Lines(READERS[name](HOW, {}))
     out = kernel.treat(TEXTS[name], 0)
     assert kernel.outcome.withheld == 0
     for tie in (b"jdoe", b"203.0.113.9", b":11:12", b"pin|"):
         assert tie not in out
-    assert line_kernel(name, HOW).treat(out, 0) == out
+    assert Lines(READERS[name](HOW, {})).treat(out, 0) == out
     assert out.count(b"\n") == TEXTS[name].count(b"\n")
 
 
@@ -46,11 +45,11 @@ def test_ties_go_and_a_second_run_changes_nothing(name: str) -> None:
 )
 def test_noise_is_withheld_line_by_line(name: str, data: list[bytes]) -> None:
     text = b"".join(one.replace(b"\n", b" ") + b"\n" for one in data)
-    kernel = line_kernel(name, HOW)
+    kernel = Lines(READERS[name](HOW, {}))
     out = kernel.treat(text, 0)
     assert out.count(b"\n") == text.count(b"\n") == kernel.outcome.lines
     assert b"jdoe" not in out
-    assert line_kernel(name, HOW).treat(out, 0) == out
+    assert Lines(READERS[name](HOW, {})).treat(out, 0) == out
 
 
 json_values = st.recursive(
@@ -67,11 +66,11 @@ json_values = st.recursive(
 @given(st.dictionaries(st.sampled_from(["user", "ip", "note", "level", "size"]), json_values, max_size=5))
 def test_json_stays_json_of_the_same_form_and_undeclared_values_go(value: dict[str, object]) -> None:
     line = json.dumps(value).encode() + b"\n"
-    kernel = line_kernel("jsonl", HOW)
+    kernel = Lines(READERS["jsonl"](HOW, {}))
     out = kernel.treat(line, 0)
     assert kernel.outcome.withheld == 0
     assert _form(json.loads(out)) == _form(value)
-    assert line_kernel("jsonl", HOW).treat(out, 0) == out
+    assert Lines(READERS["jsonl"](HOW, {})).treat(out, 0) == out
     note = json.loads(out).get("note")
     assert not isinstance(note, str) or note in ("-", "")
 
@@ -83,18 +82,13 @@ def _form(value: object) -> object:
 
 
 def test_a_key_that_is_itself_data_withholds_the_line() -> None:
-    kernel = line_kernel("jsonl", HOW)
+    kernel = Lines(READERS["jsonl"](HOW, {}))
     assert kernel.treat(b'{"21234000000017":1}\n', 0) == b'{"reticent":"withheld"}\n'
 
 
 def test_self_check_traffic_loses_patrons_and_pins() -> None:
     bundle = made()
-    out = line_kernel("sip2", HOW).treat(bundle.sip2, 0)
+    out = Lines(READERS["sip2"](HOW, {})).treat(bundle.sip2, 0)
     assert surviving(out, bundle.marks) == []
     assert out.count(b"AD|") == bundle.sip2.count(b"\n")
     assert out.count(b"READ: 63") == bundle.sip2.count(b"\n")
-
-
-def test_an_unknown_name_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="cobol"):
-        line_kernel("cobol", HOW)

@@ -120,25 +120,44 @@ def column(
     """Build what treats one group on one day. ``identities`` takes the users and sessions that are met."""
     kind = slot.kind or Kind.SAFE
     work = _coarse(slot.time) if slot.time else how.of(kind, day)
-    met = identities if kind in (Kind.USER, Kind.SESSION) else None
+    if identities is not None and kind in (Kind.USER, Kind.SESSION):
+        work = _meeting(work, identities)
     if csv:
-        return Remembered(_quoted(slot, work, met))
+        return Remembered(_alone(slot, _in_quotes(work)))
     if kind in COLUMNS:
         return _Urls(slot, how, day, key, quotes)
     if kind is Kind.SIZE:
         return _Sizes(slot)
-    treat = _beside(slot, work, how.known) if slot.stays else _alone(slot, work, met)
+    treat = _beside(slot, work, how.known) if slot.stays else _alone(slot, work)
     return _Hours(treat) if slot.whole else Remembered(treat)
 
 
-def _alone(slot: Slot, work: Treat, met: MutableSet[bytes] | None) -> Treat:
+def _meeting(work: Treat, met: MutableSet[bytes]) -> Treat:
+    def treat(value: bytes) -> bytes:
+        if len(met) < _IDENTITIES:
+            met.add(value)
+        return work(value)
+
+    return treat
+
+
+def _in_quotes(work: Treat) -> Treat:
+    """Treat a CSV value: its quotes stay, and so do those doubled inside."""
+
+    def treat(value: bytes) -> bytes:
+        if value[:1] != b'"':
+            return work(value)
+        return b'"' + work(value[1:-1].replace(b'""', b'"')).replace(b'"', b'""') + b'"'
+
+    return treat
+
+
+def _alone(slot: Slot, work: Treat) -> Treat:
     valid, before, after = re.compile(slot.strict).fullmatch, slot.before, slot.after
 
     def treat(value: bytes) -> bytes:
         if valid(value) is None:
             raise Unreadable
-        if met is not None and len(met) < _IDENTITIES:
-            met.add(value)
         return before + work(value) + after
 
     return treat
@@ -153,24 +172,6 @@ def _beside(slot: Slot, work: Treat, known: re.Pattern[bytes] | None) -> Treat:
         if found is None or (known and known.search(found[2])):
             raise Unreadable
         return slot.before + work(found[1]) + found[2] + slot.after
-
-    return treat
-
-
-def _quoted(slot: Slot, work: Treat, met: MutableSet[bytes] | None) -> Treat:
-    """Treat a CSV value: its quotes stay, and so do those doubled inside."""
-    valid = re.compile(slot.strict).fullmatch
-
-    def treat(value: bytes) -> bytes:
-        if valid(value) is None:
-            raise Unreadable
-        inside = value[:1] == b'"'
-        bare = value[1:-1].replace(b'""', b'"') if inside else value
-        if met is not None and len(met) < _IDENTITIES:
-            met.add(bare)
-        done = work(bare)
-        done = b'"' + done.replace(b'"', b'""') + b'"' if inside else done
-        return slot.before + done + slot.after
 
     return treat
 

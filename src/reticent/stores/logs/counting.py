@@ -67,7 +67,6 @@ class LogTally:
         self._match = re.compile(_any(rules), re.MULTILINE) if rules else None
         self._key = hashlib.sha256(b"tally|" + key).digest()[:32]
         self.counts: Counter[Cell] = Counter()
-        self.lines = 0
         self.late = 0
         """Lines that came after their day was settled: if not 0, sessions are approximate."""
         self.newest = 0.0
@@ -101,7 +100,6 @@ class LogTally:
 
     def see(self, columns: Columns) -> None:
         """Count the lines of a block (the kernel calls this before it severs them)."""
-        self.lines += columns.rows
         agents, users, sessions, groups, hosts = (
             _column(columns, kind) for kind in (Kind.AGENT, Kind.USER, Kind.SESSION, Kind.GROUP, Kind.ADDRESS)
         )
@@ -182,7 +180,6 @@ class LogTally:
         """Join the tally of the lines that follow these; what straddles the cut counts once."""
         self._leave_clicks(later)
         self.counts.update(later.counts)
-        self.lines += later.lines
         self.late += later.late
         self._first = {**later._first, **self._first}
         self._last.update(later._last)

@@ -50,8 +50,11 @@ def _text(path: Path) -> str:
         raise ConfigurationError("this configuration cannot be read", where=str(path), do="check the path") from None
 
 
-def _source(system: str, name: str, path: str, form: str, packs: tuple[str, ...], number: int) -> LogSource:
-    return LogSource(f"{name}-{number}" if number else name, (with_siblings(path),), form, packs, bundle=system)
+def _add(found: Discovered, system: str, name: str, path: str, form: str, packs: tuple[str, ...]) -> None:
+    """Add a log that was not met before; a second one of its name gets a number."""
+    paths, number = (with_siblings(path),), sum(one.name.startswith(name) for one in found.sources)
+    if all((one.paths, one.format) != (paths, form) for one in found.sources):
+        found.sources.append(LogSource(f"{name}-{number}" if number else name, paths, form, packs, bundle=system))
 
 
 # --- Apache ---------------------------------------------------------------------------------
@@ -116,11 +119,11 @@ def _words(line: str) -> list[str]:
 
 
 def _apache_log(found: Discovered, system: str, target: str, form: str, root: str) -> None:
-    if target.startswith(("syslog", "|$")) or target == "/dev/null":
-        if target != "/dev/null":
-            found.not_looked_at.append(
-                NotLookedAt(system, target.split()[0], "this log leaves the machine or the file system")
-            )
+    if target == "/dev/null":
+        return
+    if target.startswith(("syslog", "|$")):
+        why = "this log leaves the machine or the file system"
+        found.not_looked_at.append(NotLookedAt(system, target.split()[0], why))
         return
     path = target
     if target.startswith("|"):
@@ -132,12 +135,7 @@ def _apache_log(found: Discovered, system: str, target: str, form: str, root: st
             )
             return
         path = targets[0]
-    name = "error" if form == "apache-error" else "access"
-    source = _source(
-        system, name, str(Path(root) / path), form, WEB, sum(s.name.startswith(name) for s in found.sources)
-    )
-    if all((one.paths, one.format) != (source.paths, source.format) for one in found.sources):
-        found.sources.append(source)
+    _add(found, system, "error" if form == "apache-error" else "access", str(Path(root) / path), form, WEB)
 
 
 # --- nginx ----------------------------------------------------------------------------------
@@ -160,10 +158,7 @@ def _nginx(config: Path, system: str, variables: dict[str, str]) -> Discovered:
         plain = next((one for one in words[2:] if "=" not in one), "combined")
         form = "nginx-error" if words[0] == "error_log" else "nginx: " + formats.get(plain, plain)
         path = re.sub(r"\$\{?\w+\}?", "*", str(config.parent / words[1]))
-        name = "error" if form == "nginx-error" else "access"
-        source = _source(system, name, path, form, WEB, sum(s.name.startswith(name) for s in found.sources))
-        if all((one.paths, one.format) != (source.paths, source.format) for one in found.sources):
-            found.sources.append(source)
+        _add(found, system, "error" if form == "nginx-error" else "access", path, form, WEB)
         if words[0] == "error_log" and "debug" in words[2:]:
             found.settings.append(
                 Setting(system, "error_log", "debug", "A debug log holds whole requests.", "Use the level warn.")
@@ -210,9 +205,9 @@ def _ezproxy(config: Path, system: str, variables: dict[str, str]) -> Discovered
         else:
             _ezproxy_setting(found, system, name, rest)
     folder = config.parent
-    found.sources.append(_source(system, "access", str(folder / logfile), f"ezproxy: {form}", PROXY, 0))
-    for number, (path, spu_form) in enumerate(spu):
-        found.sources.append(_source(system, "spu", str(folder / path), f"ezproxy: {spu_form}", PROXY, number))
+    _add(found, system, "access", str(folder / logfile), f"ezproxy: {form}", PROXY)
+    for path, spu_form in spu:
+        _add(found, system, "spu", str(folder / path), f"ezproxy: {spu_form}", PROXY)
     if audit or (folder / "audit").is_dir():
         found.sources.append(LogSource("audit", (str(folder / "audit" / "*.txt*"),), "tsv", bundle=system))
     found.not_looked_at.append(

@@ -282,13 +282,6 @@ NAMED = {
 """The formats that have a name of their own: the servers' defaults."""
 
 
-def named_format(name: str) -> LogFormat:
-    """Return one of the servers' default formats by its name; ConfigurationError if there is none."""
-    if name not in NAMED:
-        raise ConfigurationError(f"no log format is named {name!r}", do=f"use one of {', '.join(sorted(NAMED))}")
-    return parse_format(*NAMED[name])
-
-
 def header_format(line: bytes, *, separator: bytes, declared: Mapping[str, str] | None = None) -> LogFormat:
     """Compile the header line of a TSV (tab) or CSV (comma, semicolon) file: its words name the columns.
 

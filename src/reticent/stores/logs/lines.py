@@ -14,7 +14,6 @@ from typing import Protocol
 from reticent.deidentify import addresses, sip2
 from reticent.deidentify.pseudonyms import NOTHING, day_key
 from reticent.deidentify.times import Instant, TimeForm, any_form, epoch_form, instant, strftime_form
-from reticent.errors import ConfigurationError
 from reticent.stores.logs.columns import Unreadable
 from reticent.stores.logs.formats import KEPT, Kind
 from reticent.stores.logs.kernel import Columns, Outcome, Watch
@@ -362,17 +361,3 @@ READERS: dict[str, Callable[[Treatments, Mapping[str, str]], Reader]] = {
 """The formats that are read line by line, by their names."""
 MESSAGES = frozenset({"apache-error", "nginx-error"})
 """Formats of free text, of which nobody can say where an account stands."""
-
-
-def line_kernel(
-    name: str,
-    how: Treatments,
-    declared: Mapping[str, str] | None = None,
-    *,
-    collect: bool = False,
-    watch: Watch | None = None,
-) -> Lines:
-    """Build the treater of a log that is read line by line; ConfigurationError for an unknown name."""
-    if name not in READERS:
-        raise ConfigurationError(f"no log format is named {name!r}", do=f"use one of {', '.join(sorted(READERS))}")
-    return Lines(READERS[name](how, declared or {}), watch=watch, collect=collect)

@@ -11,7 +11,7 @@ from pathlib import Path
 from reticent.errors import ConfigurationError, ReticentError
 from reticent.stores.logs.formats import NAMED, LogFormat, header_format, parse_format
 from reticent.stores.logs.kernel import Kernel, Outcome, Treater, Watch
-from reticent.stores.logs.lines import READERS, line_kernel
+from reticent.stores.logs.lines import READERS, Lines
 from reticent.stores.logs.slots import prefix_fits
 from reticent.stores.logs.treatments import treatments
 from reticent.systems.urlpacks import load_packs
@@ -91,7 +91,8 @@ class LogSource:
         how = treatments(load_packs(self.packs), key, share=share, known=known)
         form = self.compiled(first_line)
         if form is None:
-            return line_kernel(self.format, how, self.declared, collect=collect, watch=watch if search else None)
+            reader = READERS[self.format](how, self.declared)
+            return Lines(reader, watch=watch if search else None, collect=collect)
         return Kernel(form, how, watch=watch, collect=collect, only_watch=only_watch)
 
 

@@ -50,10 +50,8 @@ class Piece:
 
 @dataclass
 class Pumped:
-    """Bytes read and written, and the SHA-256 of both."""
+    """The SHA-256 of what was read and of what was written."""
 
-    read: int
-    written: int
     before: str
     after: str
 
@@ -106,25 +104,22 @@ def _last(worker: Treater, piece: Piece) -> bytes:
 
 
 def pump(source: Source, sink: Sink, worker: Treater, *, start: int = 0) -> Pumped:
-    """Treat everything from ``source`` into ``sink``; return sizes and digests of both sides."""
-    tee = _Digested(source)
-    after, written = hashlib.sha256(), 0
+    """Treat everything from ``source`` into ``sink``; return the digests of both sides."""
+    tee, after = _Digested(source), hashlib.sha256()
     for block in treated(tee, worker, start=start):
         sink.write(block)
         after.update(block)
-        written += len(block)
-    return Pumped(tee.size, written, tee.digest.hexdigest(), after.hexdigest())
+    return Pumped(tee.digest.hexdigest(), after.hexdigest())
 
 
 class _Digested:
     """Passes reads through and digests what passes."""
 
     def __init__(self, source: Source) -> None:
-        self._source, self.digest, self.size = source, hashlib.sha256(), 0
+        self._source, self.digest = source, hashlib.sha256()
 
     def read(self, size: int, /) -> bytes:
         """Read from the source."""
         data = self._source.read(size)
         self.digest.update(data)
-        self.size += len(data)
         return data

@@ -220,7 +220,7 @@ def _together(
     out.flush()
     if whole is None:
         raise SystemUnreachable("no range came back")
-    whole.pumped = Pumped(whole.pumped.read, whole.pumped.written, files.digest(raw), _digest(out))
+    whole.pumped = Pumped(files.digest(raw), _digest(out))
     return whole
 
 
@@ -238,6 +238,4 @@ def _joined(first: Treated, then: Treated) -> Treated:
     first.identities |= then.identities
     if first.tally is not None and then.tally is not None:
         first.tally.merge(then.tally)
-    read, written = first.pumped.read + then.pumped.read, first.pumped.written + then.pumped.written
-    first.pumped = Pumped(read, written, "", "")
     return first
