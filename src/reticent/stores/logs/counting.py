@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -38,12 +38,10 @@ _TITLE = re.compile(rb"[\w.:/()\-]{1,100}")
 _HOUR = 3_600
 _DAY = 86_400
 _OPEN = 2
-_REMEMBERED = 1 << 16
+_REMEMBERED = 1 << 15
 
-Cell = tuple[str, str, str, str]
-"""Metric, dimension, month, value."""
-
-
+Cell = tuple[str, str]
+"""A margin (``searches|2026-03|platform``) and one of its values."""
 _Click = tuple[float, tuple[Cell, ...]]
 
 
@@ -66,7 +64,7 @@ class LogTally:
         self._metrics = [rule.metric for rule in rules]
         self._match = re.compile(_any(rules), re.MULTILINE) if rules else None
         self._key = hashlib.sha256(b"tally|" + key).digest()[:32]
-        self.counts: Counter[Cell] = Counter()
+        self.counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.late = 0
         """Lines that came after their day was settled: if not 0, sessions are approximate."""
         self.newest = 0.0
@@ -153,7 +151,7 @@ class LogTally:
         which = int((found.lastgroup or "r0").removeprefix("r"))
         metric, named = self._metrics[which], f"t{which}"
         if metric == "searches":
-            self.counts["searches", "platform", line.month, line.platform] += 1
+            self.counts[f"searches|{line.month}|platform"][line.platform] += 1
             return
         title = self._title(line, found[named] if named in found.re.groupindex else b"-")
         for counted in ("investigations", "requests") if metric == "requests" else ("investigations",):
@@ -165,21 +163,27 @@ class LogTally:
 
     def _click(self, line: _Line, metric: str, title: str) -> None:
         item = _mixed(self._id(f"{metric}|{line.platform}".encode()), self._id(title.encode()))
-        cells = _cells(metric, line.month, line.platform, title)
+        total, by_title, unique = _margins(metric, line.month)
+        cells = ((total, line.platform), (by_title, title))
         link = _mixed(item, line.user)
         last = self._last.get(link)
         if last is not None and abs(line.seconds - last[0]) <= DOUBLE_CLICK:
-            self.counts.subtract(last[1][:2])
-        self.counts[cells[0]] += 1
-        self.counts[cells[1]] += 1
+            self._take_out(last)
+        for margin, value in cells:
+            self.counts[margin][value] += 1
         self._first.setdefault(link, (line.seconds, cells))
         self._last[link] = (line.seconds, cells)
-        self._once(line.period, _mixed(item, line.session), cells[2])
+        self._once(line.period, _mixed(item, line.session), (unique, line.platform))
+
+    def _take_out(self, click: _Click) -> None:
+        for margin, value in click[1]:
+            self.counts[margin][value] -= 1
 
     def merge(self, later: LogTally) -> None:
         """Join the tally of the lines that follow these; what straddles the cut counts once."""
         self._leave_clicks(later)
-        self.counts.update(later.counts)
+        for margin, values in later.counts.items():
+            self.counts[margin].update(values)
         self.late += later.late
         self._first = {**later._first, **self._first}
         self._last.update(later._last)
@@ -201,7 +205,7 @@ class LogTally:
         for link, (seconds, _) in behind._first.items():
             last = self._last.get(link)
             if last is not None and abs(seconds - last[0]) <= DOUBLE_CLICK:
-                self.counts.subtract(last[1][:2])
+                self._take_out(last)
                 del self._last[link]
 
     def goes_on(self, behind: LogTally) -> bool:
@@ -221,7 +225,8 @@ class LogTally:
         hours = sorted(period for period in self._sessions if "T" in period)
         days = sorted(period for period in self._sessions if "T" not in period)
         for period in [*hours, *days] if everything else [*hours[1:-_OPEN], *days[1:-_OPEN]]:
-            self.counts.update(self._sessions.pop(period).values())
+            for (margin, value), count in Counter(self._sessions.pop(period).values()).items():
+                self.counts[margin][value] += count
             self._settled.add(period)
         self._last = {k: v for k, v in self._last.items() if self.newest - v[0] <= DOUBLE_CLICK}
         self._first = {k: v for k, v in self._first.items() if v[0] - self.oldest <= DOUBLE_CLICK}
@@ -232,10 +237,8 @@ class LogTally:
         Each metric also has its total, under no dimension.
         """
         self.settle(everything=True)
-        out: dict[str, dict[str, int]] = {}
-        for (metric, dimension, month, value), count in sorted(self.counts.items()):
-            if count:
-                out.setdefault(f"{metric}|{month}|{dimension}", {})[value] = count
+        there = {key: {value: count for value, count in self.counts[key].items() if count} for key in self.counts}
+        out = {key: cells for key, cells in there.items() if cells}
         for key in [key for key in out if key.endswith(("|platform", "|group"))]:
             out[key.rpartition("|")[0] + "|"] = {"": sum(out[key].values())}
         return out
@@ -260,14 +263,11 @@ def _column(columns: Columns, kind: Kind) -> Sequence[bytes]:
     return [next((one for one in row if one not in (b"", b"-")), b"") for row in zip(*found, strict=True)]
 
 
-@lru_cache(1 << 12)
-def _cells(metric: str, month: str, platform: str, title: str) -> tuple[Cell, Cell, Cell]:
+@lru_cache(1 << 10)
+def _margins(metric: str, month: str) -> tuple[str, str, str]:
     """Return where a click counts: by platform, by title, and once a session by platform."""
-    return (
-        (f"total_item_{metric}", "platform", month, platform),
-        (f"total_item_{metric}", "title", month, title),
-        (f"unique_item_{metric}", "platform", month, platform),
-    )
+    total = f"total_item_{metric}|{month}|"
+    return f"{total}platform", f"{total}title", f"unique_item_{metric}|{month}|platform"
 
 
 def _mixed(one: int, other: int) -> int:
@@ -283,7 +283,7 @@ def _periods(hour: Instant) -> tuple[str, str, str]:
 
 @lru_cache(1 << 10)
 def _session_cell(month: str, group: bytes) -> Cell:
-    return "sessions", "group", month, _text(group or b"-")
+    return f"sessions|{month}|group", _text(group or b"-")
 
 
 def _platform(target: bytes, host: bytes) -> str:
