@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ def test_check_says_what_is_proved_of_the_policy_in_force(sqlite_lab: kit.Lab) -
     site(sqlite_lab)
     found = check(sqlite_lab)
     [line] = [line for line in found["checked"] if line.startswith("policy: ")]
-    assert line.startswith("policy: 30 promises proved for 40 kinds of request (certificate ")
+    assert re.match(r"policy: [1-9]\d* promises proved for [1-9]\d* kinds of request \(certificate ", line), line
     assert findings(found, "policy") == {}
 
 
