@@ -238,8 +238,8 @@ def row_by_row(engine: sa.Engine, rows: int, database: Database) -> Callable[[],
 
     def work() -> Iterator[tuple[int, float]]:
         with engine.connect() as connection:
-            # A trigger deletes the rest of a chain, so the statement's count says too little; to count takes 2 ms.
-            low = {"low": connection.execute(newest).scalar_one() - 4 * rows}
+            # A trigger deletes the rest of a chain, so the statement's count says too little; to count takes 4 ms.
+            low = {"low": connection.execute(newest).scalar_one() - 10 * rows}
             left = connection.execute(above, low).scalar_one()
             for _ in range(rows // PEER_CHUNK):
                 begun = time.perf_counter()

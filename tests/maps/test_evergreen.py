@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from tests.maps import tables
 from tests.maps.acceptance import Case, promise, staged
 from tests.servers import Server
 
+from reticent.site import read_site
 from reticent.stores.sql.database import Database
+from reticent.stores.sql.finder import SqlFinder
 from reticent.stores.sql.grants import needs
+from reticent.stores.sql.severer import SqlSeverer
 from reticent.systems.fit import fit
 from reticent.systems.load import shipped
 from reticent.systems.structure import ColumnInfo, Structure, TableInfo
@@ -250,6 +254,52 @@ LIVE = replace(BARE, before=(*AROUND, *OTHER_HOOKS, *TRIGGERS))
 def test_evergreen(case: Case, tmp_path: Path, postgresql: Server, fresh_database: Callable[[Server], str]) -> None:
     """By either executor nobody is left, nothing else is changed, and what was counted is counted still."""
     promise(staged(case, tmp_path, fresh_database(postgresql), postgresql))
+
+
+def test_notices_of_a_chunk_are_looked_up_and_not_all_notices_read(
+    tmp_path: Path, postgresql: Server, fresh_database: Callable[[Server], str]
+) -> None:
+    """The server read every notice there is into a hash for each chunk: the more there were, the slower all was."""
+    url = fresh_database(postgresql)
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        tables.create(connection, tables.read(shipped("evergreen")))
+        for column in ("target", "template_output"):
+            connection.exec_driver_sql(f"CREATE INDEX event_{column} ON action_trigger.event ({column})")
+        connection.exec_driver_sql("SET session_replication_role = 'replica'")
+        connection.exec_driver_sql(NOTICES)
+        connection.exec_driver_sql("VACUUM ANALYZE")
+    engine.dispose()
+    (tmp_path / "reticent.toml").write_text(
+        f'[library]\nname = "L"\nbranches = "all"\n[systems.ils]\nkind = "evergreen"\n'
+        f'[systems.ils.accounts]\nfind = "{url}"\nsever = "{url}"\n'
+    )
+    site = read_site(tmp_path / "reticent.toml")
+    finder = SqlFinder(site, "ils", shipped("evergreen"))
+    severer = SqlSeverer(site, finder.database)
+    conditions = severer._known("circulation")
+    found = severer._companions(conditions, conditions.series.also[0])
+    assert found is not None
+    text = str(found[1].compile(severer._engine))
+    values = found[1].compile(severer._engine).params | {"keys": "{" + ",".join(map(str, range(1, 3000))) + "}"}
+    with severer._engine.connect() as connection:
+        plan = "\n".join(row[0] for row in connection.exec_driver_sql(f"EXPLAIN {text}", values))
+    severer.close()
+    finder.close()
+    assert "using event_template_output on event l0" in plan
+    assert "Index Cond: (template_output = " in plan
+    assert "Hash Cond" not in plan
+
+
+NOTICES = """
+INSERT INTO action_trigger.hook (key, core_type, passive) VALUES ('due', 'circ', true);
+INSERT INTO action_trigger.event_definition (id, active, owner, name, hook, validator, reactor, delay)
+  VALUES (1, true, 1, 'due', 'due', 'x', 'x', '1 day');
+INSERT INTO action_trigger.event_output (id, create_time, is_error, data)
+  SELECT n, now(), false, 'Dear reader' FROM generate_series(1, 60000) n;
+INSERT INTO action_trigger.event (id, target, event_def, add_time, run_time, state, template_output)
+  SELECT n, n * 5, 1, now(), now(), 'complete', n FROM generate_series(1, 60000) n
+"""
 
 
 def test_neither_finding_nor_severing_reads_who_a_patron_is() -> None:

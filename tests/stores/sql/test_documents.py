@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 from tests.servers import Server
 
-from reticent.errors import ConfigurationError, SystemRefused
+from reticent.errors import ConfigurationError, SystemBusy, SystemRefused
 from reticent.model import Survey
 from reticent.prove.due import recount
 from reticent.site import read_site
@@ -246,19 +246,8 @@ def test_the_next_keys_are_read_in_order_and_not_sorted_out_of_all_that_is_left(
     tmp_path: Path, postgresql: Server, fresh_database: Callable[[Server], str]
 ) -> None:
     """A server that knows nothing of what stands in documents sorted the rest of the table for every chunk."""
-    engine = sa.create_engine(url := fresh_database(postgresql), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        _tables(connection.exec_driver_sql)
-        connection.exec_driver_sql(
-            "INSERT INTO lib_mod_lend.use (id, jsonb) SELECT gen_random_uuid(), jsonb_build_object('who', "
-            "jsonb_build_object('id', gen_random_uuid()), 'live', false, 'owed', 0, 'at', '2025-03-01T10:00:00.000Z', "
-            "'note', repeat('x', 900)) FROM generate_series(1, 8000)"
-        )
-        connection.exec_driver_sql("VACUUM ANALYZE")
-    engine.dispose()
-    site = read_site(_write(tmp_path, url))
-    finder = SqlFinder(site, "s", load_map(tmp_path / "documents.toml", "lib"))
-    severer = SqlSeverer(site, finder.database)
+    _fill(url := fresh_database(postgresql), 8000)
+    finder, severer = _severing(tmp_path, url)
     asked: list[tuple[str, Any]] = []
     walk = severer.chunks(severer.steps("held")[0], CUTOFF, "run")
     sa.event.listen(severer._engine, "before_cursor_execute", lambda *a: asked.append((a[2], a[3])))
@@ -272,6 +261,57 @@ def test_the_next_keys_are_read_in_order_and_not_sorted_out_of_all_that_is_left(
     finder.close()
     assert "Index Scan using use_pkey" in plan
     assert "Sort" not in plan
+
+
+def _fill(url: str, rows: int) -> None:
+    """Make the tables, with so many due uses."""
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        _tables(connection.exec_driver_sql)
+        connection.exec_driver_sql(
+            "INSERT INTO lib_mod_lend.use (id, jsonb) SELECT gen_random_uuid(), jsonb_build_object('who', "
+            "jsonb_build_object('id', gen_random_uuid()), 'live', false, 'owed', 0, 'at', '2025-03-01T10:00:00.000Z', "
+            f"'note', repeat('x', 900)) FROM generate_series(1, {rows})"
+        )
+        connection.exec_driver_sql("VACUUM ANALYZE")
+    engine.dispose()
+
+
+def _severing(folder: Path, url: str, **said: str) -> tuple[SqlFinder, SqlSeverer]:
+    site = read_site(_write(folder, url, **said))
+    finder = SqlFinder(site, "s", load_map(folder / "documents.toml", "lib"))
+    return finder, SqlSeverer(site, finder.database)
+
+
+def test_rows_that_get_new_numbers_are_counted_again_by_these(
+    tmp_path: Path, postgresql: Server, fresh_database: Callable[[Server], str]
+) -> None:
+    """By their old numbers nobody finds them, whatever a trigger has written back."""
+    _fill(url := fresh_database(postgresql), 40)
+    finder, severer = _severing(tmp_path, url, sever='{ id = "overwrite random", person = "remove path" }')
+    severer.prepare()
+    walk = severer.chunks(severer.steps("plain")[0], CUTOFF, "renumbered")
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        run = connection.exec_driver_sql
+        run(
+            "CREATE FUNCTION back() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.jsonb := OLD.jsonb; RETURN NEW; END'"
+        )
+        run("CREATE TRIGGER back BEFORE UPDATE ON lib_mod_lend.use FOR EACH ROW EXECUTE FUNCTION back()")
+        chunk = walk.next(20)
+        assert chunk is not None
+        with pytest.raises(SystemBusy, match="did not stay severed"):
+            severer.apply(chunk, 0)
+        run("DROP FUNCTION back() CASCADE")
+    before = _documents_in(url)
+    assert severer.apply(chunk, 0).rows == 20
+    after = _documents_in(url)
+    new = set(after) - set(before)
+    assert len(new) == 20
+    assert all("id" not in after[number]["who"] for number in new)
+    engine.dispose()
+    severer.close()
+    finder.close()
 
 
 def _documents_in(url: str) -> dict[str, Any]:

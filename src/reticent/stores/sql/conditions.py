@@ -273,7 +273,13 @@ class Conditions:
     def by_key(self) -> bool:
         """Whether a chunk's rows must be picked by their keys: what goes with them changes first, or they go whole."""
         links = any(also.link for also in self.series.also)
-        return self.chained or links or self.series.aged is not None
+        return self.chained or links or self.series.aged is not None or self.renumbers
+
+    @property
+    def renumbers(self) -> bool:
+        """Whether severing gives the rows new keys (PostgreSQL)."""
+        sever = {} if isinstance(self.series.sever, str) else self.series.sever
+        return self.database.dialect == "postgresql" and self.database.loaded.tables[self.series.table].key in sever
 
     @property
     def chained(self) -> bool:

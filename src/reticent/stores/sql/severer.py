@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -32,6 +33,7 @@ from reticent.stores.sql.walks import (
     SqlWalk,
     Whose,
     WindowWalk,
+    listed,
 )
 from reticent.systems.mapfile import Aged, Also, Series
 
@@ -158,7 +160,10 @@ class SqlSeverer:
         for number, also in enumerate(series.also):
             if not also.written:
                 self._with(connection, conditions, number, locked)
-        if series.aged is not None:
+        if conditions.renumbers:
+            keys, changed = connection.execute(self._renumbering(conditions), locked.parameters).one()
+            locked = replace(locked, parameters={"keys": keys})
+        elif series.aged is not None:
             changed = self._age(connection, conditions, series.aged, locked, bool(native))
         else:
             changed = self._change(connection, conditions, locked)
@@ -248,6 +253,15 @@ class SqlSeverer:
             change = change.with_dialect_options(mysql_limit=locked.limit, mariadb_limit=locked.limit)
         return connection.execute(change, locked.parameters).rowcount
 
+    def _renumbering(self, conditions: Conditions) -> sa.Select[Any]:
+        """Return what severs rows that get new keys, and lists these: the rows are counted again by them."""
+
+        def made() -> sa.Select[Any]:
+            changed = self._statement(conditions, conditions.among).returning(conditions.key.label("key")).cte()
+            return sa.select(*listed(changed.c.key))  # type: ignore[return-value]
+
+        return conditions.once(made, "renumbering")
+
     def _statement(self, conditions: Conditions, where: Sql) -> sa.Update | sa.Delete:
         series = conditions.series
         return statement(self.database, conditions.source, series.table, series.sever, where)
@@ -315,14 +329,15 @@ def _look_up(connection: Any, _: object) -> None:
 
 
 def _by_index(connection: Any, _: object) -> None:
-    """The same on PostgreSQL, which would read a whole other table into a hash for every chunk.
+    """The same on PostgreSQL: look-ups by index, for the next keys and for what belongs to them.
 
+    It would sort all that is left of a table for the next few thousand keys, and read whole other tables into a hash
+    for each chunk. Where there is no index it still may: a look-up that reads a table each time counts for more.
     What it reckons for machine code and for parallel workers then means nothing, so both are off.
     """
     with connection.cursor() as cursor:
-        cursor.execute("SET enable_seqscan = off")
-        cursor.execute("SET enable_sort = off")  # it would sort all that is left of a table for the next few keys
-        cursor.execute("SET random_page_cost = 1.1")  # nor read a whole one for what a few thousand look-ups find
+        for way in ("seqscan", "sort", "hashjoin", "mergejoin", "material"):
+            cursor.execute(f"SET enable_{way} = off")
         cursor.execute("SET jit = off")
         cursor.execute("SET max_parallel_workers_per_gather = 0")
     connection.commit()
