@@ -172,8 +172,11 @@ def test_the_prover_and_the_survey_agree(koha: Koha) -> None:
 @pytest.mark.soak
 def test_the_prover_and_the_survey_agree_on_many(koha: Koha) -> None:
     met = _compared(koha, 200)
-    assert {state for state, rows in met.items() if rows} >= _STATES, "the random rows missed a state"
+    never = _NOT_IN_19_06 if koha.release == "19.06" else set()
+    assert {state for state, rows in met.items() if rows} >= _STATES - never, "the random rows missed a state"
 
 
 _STATES = {"open", "within", "due", "could not be decided", "whose branch it is cannot be told", "no end date",
            "end date in the future", "not set", *(held.reason for s in KOHA.series for held in s.held)}  # fmt: skip
+_NOT_IN_19_06 = {"history kept by the patron's recorded consent"}
+"""Its patron_consent.type is an enumeration with one word, and the word is another."""
