@@ -18,7 +18,7 @@ def tie(record_class: str, series: str) -> Tie:
     tells = {"surname": "Roe", "title": "A book", "newly_added": "?"}
     return {
         "system": "ils", "series": series, "record_class": record_class, "patron": "2001", "item": "3001",
-        "used_at": WHEN, "ended": WHEN, "open": True, "tells": tells,
+        "title": "A book", "used_at": WHEN, "ended": WHEN, "open": True, "tells": tells,
     }  # fmt: skip
 
 
@@ -56,7 +56,13 @@ def test_a_limit_lets_out_what_it_names_and_an_unknown_word_nothing(fields: set[
 def test_of_identity_only_the_rosters_own_words_leave() -> None:
     [left] = limited(FOUND, {"registration": Limit(frozenset({"identity"}), "Stat. 1")}).ties
     assert left["tells"] == {"surname": "Roe"}
-    assert (left["item"], left["used_at"], left["ended"]) == (None, None, None)
+    assert (left["item"], left["title"], left["used_at"], left["ended"]) == (None, "", None, None)
+
+
+def test_what_a_tie_learns_to_tell_later_does_not_leave_with_an_identity() -> None:
+    told = replace(FOUND, ties=[{**one, "shelf": "A book's shelf"} for one in FOUND.ties])
+    [left] = limited(told, {"registration": Limit(frozenset({"identity"}), "Stat. 1")}).ties
+    assert "shelf" not in left
 
 
 def test_a_class_nobody_asked_the_law_about_does_not_leave() -> None:

@@ -7,7 +7,6 @@ has been read; the workflow keeps only ``facts()``: words, days and digests.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Literal, Self
 
@@ -145,11 +144,3 @@ class InstrumentSheet(_Data):
             if (day := getattr(self, name)) is not None:
                 known[name] = day.isoformat()
         return known
-
-
-@dataclass(frozen=True)
-class Attachment:
-    """A file that belongs to a case: its digest, and the name of its sealed copy."""
-
-    digest: str
-    sealed: str

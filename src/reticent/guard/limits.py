@@ -57,7 +57,9 @@ def _left(tie: Tie, limits: Mapping[str, Limit | None], identity: Mapping[str, t
         return tie if opens else None
     tells = tie["tells"]
     told = {name: value for name, value in tells.items() if name in who} if isinstance(tells, Mapping) else {}
-    return {**tie, "item": None, "used_at": None, "ended": None, "tells": told}
+    # Named one by one: what a tie learns to tell later is not let out because nobody thought of it here.
+    kept = {name: tie[name] for name in ("system", "series", "record_class", "patron", "open")}
+    return {**kept, "item": None, "title": "", "used_at": None, "ended": None, "tells": told}
 
 
 def _opens(record_class: str, roster: bool, limits: Mapping[str, Limit | None]) -> str:

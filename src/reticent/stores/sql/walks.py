@@ -25,8 +25,6 @@ from reticent.stores.sql.conditions import Conditions
 from reticent.stores.sql.connect import reading
 from reticent.stores.sql.streams import stream
 
-_ALL = sa.true()
-
 
 @dataclass(frozen=True)
 class Rows:
