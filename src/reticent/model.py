@@ -225,8 +225,8 @@ class Overlap:
 
     ``identifiers``: kind -> values that are somebody's;
     ``numbers``: kind -> values that are somebody's short number, how many chance would give, and its deviation;
-    ``texts`` were read as free text, somebody's identifier or whole name stood in some; ``pairs``: rows' given
-    names and surnames that are one person's, told of the column with the surname.
+    ``texts`` were read as free text, in some of them somebody's identifier or whole name stood for the first time;
+    ``pairs``: rows' given names and surnames that are one person's, told of the column with the surname.
     """
 
     table: str
@@ -254,8 +254,8 @@ class Overlap:
 class Reversed:
     """What an attack with the library's own identifiers did to one column of hashes: counts, no value.
 
-    About ``reversed`` of ``distinct`` values of a sample were undone; ``how`` says by what, ``one_setting`` that
-    every value was made with the same setting, ``left_out`` what was not tried to the end.
+    About ``reversed`` of ``distinct`` values of a sample were undone, each identifier counted once; ``how`` says by
+    what, ``one_setting`` that every value was made with the same setting, ``left_out`` what was not tried to the end.
     """
 
     table: str

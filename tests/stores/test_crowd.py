@@ -7,9 +7,11 @@ import random
 import pytest
 
 from reticent.errors import NotPermitted
+from reticent.find.evidence import judge
 from reticent.stores.crowd import Crowd, blurred
 from reticent.stores.overlap import examined
 from reticent.systems.mapfile import Roster
+from reticent.systems.structure import ColumnInfo, Structure, TableInfo
 
 ROSTER = Roster(table="people", number="number", issued=("card",), personal=("mail",), name=("first", "last"))
 
@@ -86,3 +88,29 @@ def test_a_key_of_json_that_is_a_value_is_never_shown() -> None:
     ]
     places = {overlap.place for overlap in examined(everybody, "t", "c", documents) if overlap}
     assert places == {"c$.*", "c$.*.at", "c$.fine"}
+
+
+@pytest.mark.parametrize("kind", ["card", "mail"])
+def test_many_texts_about_one_person_tell_no_more_than_one(kind: str) -> None:
+    """Three hundred notes that name one patron, or whom nobody knows: the answers are the same."""
+    everybody, structure = crowd(range(1, 400)), Structure({"t": TableInfo("t", {"c": ColumnInfo("c", "text", True)})})
+    for who in (person(7), person(5000)):
+        notes = [f"note {n} about {who[kind]}, Zoë O'Shea." for n in range(300)]
+        told = [each for each in examined(everybody, "t", "c", notes) if each]
+        assert judge(structure, told) == []
+
+
+def test_whether_a_key_of_json_is_shown_does_not_rest_on_the_roster() -> None:
+    """Else sixty documents with a user name for a key would tell whether it is a patron's."""
+    people = [
+        {**person(n), "card": f"reader{n}" if n % 2 else "reader" + "abcdefghij"[n // 2 % 10] * n}
+        for n in range(1, 400)
+    ]
+    everybody = Crowd([(people, ROSTER)])
+    shown = {}
+    for key in (people[6]["card"], "reader9999", people[9]["card"], "nobodyatall"):
+        documents = [f'{{"{key}": "{person(n)["mail"]}"}}' for n in range(1, 100)]
+        [overlap] = examined(everybody, "t", "c", documents)
+        assert overlap is not None
+        shown[key] = overlap.path.replace(key, "its name")
+    assert list(shown.values()) == ["$.*", "$.*", "$.its name", "$.its name"]

@@ -151,7 +151,8 @@ def _notes(probed: Probed) -> Iterator[str]:
 
 def why_weak(each: Reversed) -> str:
     """Return what an attack did, in words."""
-    said = [f"about {_about(each.reversed)} of {each.distinct:,} distinct values were undone by {', '.join(each.how)}"]
+    share = f"about {_about(each.reversed)} of {each.distinct:,} distinct values"
+    said = [f"{share} were undone, each identifier counted once, by {', '.join(each.how)}"]
     if not each.how:
         said = ["every value was made with the same setting: whoever has the identifiers can try each"]
     if each.left_out:

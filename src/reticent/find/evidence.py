@@ -85,12 +85,13 @@ class _Judge:
     def _texts(self, overlap: Overlap) -> Iterator[Evidence]:
         if overlap.with_identifier >= _LEAST_TEXTS:
             share = _share(overlap.with_identifier, overlap.texts)
-            why = f"somebody's identifier stands in {share} of the texts"
+            why = f"somebody's identifier stands in {share} of the texts, each counted once"
             yield Evidence(overlap.table, overlap.column, overlap.path, "identifiers in text", Strength.STRONG, why)
         elif overlap.with_name >= max(_LEAST_TEXTS, _HALF * overlap.texts) and not (
             words.bibliographic(overlap.place) or words.bibliographic(overlap.table)
         ):
-            why = f"somebody's whole name stands in {_share(overlap.with_name, overlap.texts)} of the texts"
+            share = _share(overlap.with_name, overlap.texts)
+            why = f"somebody's whole name stands in {share} of the texts, each counted once"
             yield Evidence(overlap.table, overlap.column, overlap.path, "names in text", Strength.LIKELY, why)
 
     def _numbers(self, overlap: Overlap) -> Iterator[Evidence]:

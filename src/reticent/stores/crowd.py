@@ -15,7 +15,7 @@ from functools import cached_property
 import ahocorasick_rs
 
 from reticent.errors import NotPermitted
-from reticent.stores.needles import LEAST, SHORTEST, alone, fold, telling
+from reticent.stores.needles import LEAST, alone, fold, telling
 from reticent.systems.mapfile import Roster
 
 EPSILON = 0.5
@@ -104,19 +104,20 @@ class Crowd:
             len(self._full.intersection(values)),
         )
 
-    def standing_in(self, text: str) -> tuple[bool, bool]:
-        """Whether in a text there stands anybody's identifier; and whether anybody's whole name."""
-        if len(text) < SHORTEST:
-            return False, False
-        return self._met(fold(text))
+    def standing_in(self, texts: Iterable[str]) -> tuple[int, int]:
+        """Count the texts in which there stands somebody's identifier, and somebody's whole name, for the first time.
 
-    def _met(self, folded: str) -> tuple[bool, bool]:
-        identifier = name = False
-        for which, start, end in self._search.find_matches_as_indexes(folded, overlapping=True):
-            if alone(folded, start, end):
-                identifier |= which < self._first_name
-                name |= which >= self._first_name
-        return identifier, name
+        A thousand texts about one person count as one: they could have been written to ask about them.
+        """
+        seen: set[int] = set()
+        identifiers = names = 0
+        for text in texts:
+            folded = fold(text)
+            new = self.met(folded, 0, len(folded)) - seen
+            seen |= new
+            identifiers += any(which < self._first_name for which in new)
+            names += any(which >= self._first_name for which in new)
+        return identifiers, names
 
     def met(self, folded: str, since: int, before: int) -> set[int]:
         """Return which identifiers and whole names begin in ``folded[since:before]``, as numbers that tell nothing."""

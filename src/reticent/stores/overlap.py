@@ -23,7 +23,7 @@ _ALONE = 0.95
 TEXTS = 500
 """Texts of one place that are searched for everybody."""
 _DEEPEST = 8
-_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,40}")
+_KEY = re.compile(r"[A-Za-z_-]{1,40}")
 _FREE = re.compile(r"[^\w.@+-]")
 
 
@@ -45,7 +45,7 @@ def examined(crowd: Crowd, table: str, column: str, values: Sequence[Any]) -> It
     texts = {found for value in _distinct(values) if (found := text(value))}
     documents = _documents(texts)
     if documents:
-        for path, inside in _paths(documents, crowd).items():
+        for path, inside in _paths(documents).items():
             yield _overlap(crowd, table, column, inside, path)
     elif overlap := _overlap(crowd, table, column, texts):
         yield replace(overlap, once=_once([value for value in values[:HEAD] if value is not None]))
@@ -92,12 +92,11 @@ def _overlap(crowd: Crowd, table: str, column: str, texts: set[str], path: str =
 
 
 def _standing(crowd: Crowd, values: set[str]) -> tuple[int, int, int]:
-    """Return how many texts were searched, and in how many an identifier and a whole name stood."""
+    """Return how many texts were searched, and in how many an identifier and a whole name stood for the first time."""
     free = [value for value in values if _FREE.search(value)][:TEXTS]
     if len(free) < LEAST:
         return 0, 0, 0
-    met = [crowd.standing_in(value) for value in free]
-    return len(free), sum(identifier for identifier, _ in met), sum(name for _, name in met)
+    return len(free), *crowd.standing_in(free)
 
 
 def pairs(crowd: Crowd, given: Sequence[Any], family: Sequence[Any]) -> int:
@@ -122,11 +121,13 @@ def _documents(texts: set[str]) -> list[Any]:
     return found if len(found) * 10 >= len(texts) * 9 else []
 
 
-def _paths(documents: list[Any], crowd: Crowd) -> dict[str, set[str]]:
-    """Return path -> distinct texts. A key that few documents have, or that is somebody's, is itself a value."""
+def _paths(documents: list[Any]) -> dict[str, set[str]]:
+    """Return path -> distinct texts. A key that few documents have, or with a digit in it, is itself a value.
+
+    Whether a key is shown never rests on the roster: that would tell of one identifier whether it is a patron's.
+    """
     seen = Counter(key for document in documents for key in set(_keys(document, 0)))
     common = {key for key, count in seen.items() if count >= LEAST and _KEY.fullmatch(key)}
-    common -= {key for key in common if any(crowd.matched({fold(key)}).values())}
     found: dict[str, set[str]] = defaultdict(set)
     for document in documents:
         for path, value in _leaves(document, "$", common.__contains__, 0):

@@ -74,19 +74,24 @@ _SALTED = {16: "md5", 20: "sha1", 32: "sha256"}
 
 @dataclass
 class _Attack:
-    """One column under attack: which digests are still standing, and by what others fell."""
+    """One column under attack: which digests are still standing, by what others fell, and whose they are.
+
+    One identifier has hundreds of digests: a column of them alone must tell no more than one of them.
+    """
 
     targets: set[bytes]
     length: int
     until: float
+    undone: set[bytes] = field(default_factory=set)
     how: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
     def late(self) -> bool:
         return time.monotonic() > self.until
 
-    def fell(self, found: set[bytes], how: str) -> None:
+    def fell(self, found: set[bytes], whose: Iterable[bytes], how: str) -> None:
         self.targets -= found
+        self.undone.update(whose)
         if found and how not in self.how:
             self.how.append(how)
 
@@ -98,7 +103,9 @@ class _Attack:
                 if self.late():
                     self.left_out.append(how.format(name))
                     break
-                self.fell(self.targets.intersection(digest(each)[: self.length] for each in batch), how.format(name))
+                found = self.targets.intersection(digest(each)[: self.length] for each in batch)
+                whose = (_bare(each) for each in batch if found and digest(each)[: self.length] in found)
+                self.fell(found, whose, how.format(name))
 
 
 def attack(
@@ -126,7 +133,7 @@ def attack(
         return None
     running = _Attack(set(digests), len(next(iter(digests))), time.monotonic() + seconds)
     _digest_attack(running, crowd, keys)
-    undone = blurred(len(digests) - len(running.targets), len(digests))
+    undone = blurred(min(len(running.undone), len(digests)), len(digests))
     how = tuple(running.how) if undone >= _SURE else ()
     return Reversed(table, column, shape, len(digests), undone if how else 0, how, left_out=tuple(running.left_out))
 
@@ -147,7 +154,7 @@ def _digest_attack(running: _Attack, crowd: Crowd, keys: Sequence[bytes]) -> Non
             fixed = {name: _composed(digest, salted) for name, digest in known.items()}
             running.over(forms, fixed, f"{{}} with a salt that is at hand {where} it")
     name = _SALTED.get(running.length)
-    if name and not running.how:
+    if name and len(running.undone) < LEAST:
         _numbered(running, plain, name)
 
 
@@ -173,6 +180,11 @@ def _forms(one: str) -> Iterator[str]:
         yield from (one.zfill(width) for width in _WIDTHS if width > len(one))
 
 
+def _bare(form: bytes) -> bytes:
+    """Return what all forms of one identifier have in common."""
+    return form.strip().lower().lstrip(b"0")
+
+
 def _keyed(key: bytes, name: str) -> Digest:
     return lambda data: hmac.digest(key, data, name)
 
@@ -195,7 +207,7 @@ def _numbered(running: _Attack, plain: Sequence[str], name: str) -> None:
     shown = f"{name.upper()} with a number below {SALTS:,} behind it"
     digest, tried, known = _once(name), 0, set[bytes]()
     for one in plain:
-        if running.late() or not running.targets:
+        if running.late() or (not running.targets and len(running.undone) >= LEAST):
             break
         tried += 1
         for salt in set(_salts(running.targets, one.encode(), numbers, name)) - known:
@@ -204,7 +216,7 @@ def _numbered(running: _Attack, plain: Sequence[str], name: str) -> None:
             running.until = max(running.until, time.monotonic() + _GRACE)
             running.over((form.encode() for each in plain for form in (each, each.lower())),
                          {shown: _composed(digest, _behind(salt))})  # fmt: skip
-    if running.targets and tried < len(plain):
+    if tried < len(plain) and (running.targets or len(running.undone) < LEAST):
         running.left_out.append(f"{shown}, from {len(plain) - tried:,} of {len(plain):,} identifiers")
     running.left_out.append(f"{name.upper()} with a number before it")
 
@@ -278,9 +290,8 @@ def _bcrypt(
         if time.monotonic() > until:
             break
         tried += 1
-        for setting in settings:
-            made = bcrypt.hashpw(one.encode()[:72], setting.encode()).decode()
-            undone += made[_BCRYPT_SETTING:] in targets
+        made = (bcrypt.hashpw(one.encode()[:72], setting.encode()).decode() for setting in settings)
+        undone += any(each[_BCRYPT_SETTING:] in targets for each in made)
     left_out = (f"bcrypt, from {len(every) - tried:,} of {len(every):,} identifiers",) if tried < len(every) else ()
     counted = blurred(undone, len(texts))
     how = ("bcrypt with the setting that stands in every value",) if counted >= _SURE else ()
