@@ -6,6 +6,7 @@ import gzip
 import random
 import shutil
 import subprocess
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,7 +70,9 @@ def test_nobody_is_lost_or_met_twice_where_blocks_meet(monkeypatch: pytest.Monke
     text = "".join(f"{'x' * rng.randrange(40)} {word} " for word in words).encode()
     import io
 
-    assert dumps._met(io.BytesIO(text), crowd) == len(words)
+    found: set[int] = set()
+    assert dumps._meet(io.BytesIO(text), crowd, found)
+    assert len(found) == len(words)
 
 
 def test_a_file_about_one_person_tells_nothing(scan: Callable[[Path], tuple[str, bool]], tmp_path: Path) -> None:
@@ -88,7 +91,11 @@ def test_a_file_about_one_person_tells_nothing(scan: Callable[[Path], tuple[str,
         (b"age-encryption.org/v1\n-> X25519 abc", "not looked at: it is sealed"),
         (b"\x1f\x8b\x08\x00broken", "not looked at to its end: it cannot be read, or is damaged"),
         (gzip.compress(b"x" * 100_000)[:-20], "not looked at to its end: it cannot be read, or is damaged"),
-        (b"PGDMP\x01\x0e\x00", "not looked at to its end: it cannot be read, or is damaged"),
+        (zstandard.compress(sql([]))[:-9000], "not looked at to its end: it cannot be read, or is damaged"),
+        (
+            b"PGDMP\x01\x7f\x00",
+            "not looked at: pg_restore cannot read it to its end: damaged, or from a newer PostgreSQL",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_said(
@@ -99,6 +106,47 @@ def test_what_cannot_be_read_is_said(
     assert scan(file) == (why, False)
     assert scan(tmp_path) == ("not looked at: it is a folder, and no dump of PostgreSQL", False)
     assert not scan(tmp_path / "gone")[1]
+
+
+NO_TEXT = "not looked at: it is no text (an archive, an image, sealed, or in an unknown encoding)"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-32", "cp037"])
+def test_what_is_no_text_is_not_called_free_of_patrons(
+    scan: Callable[[Path], tuple[str, bool]], tmp_path: Path, encoding: str
+) -> None:
+    """Patrons stand in each of these, and none can be met there."""
+    file, noise = tmp_path / "export", random.Random(1).randbytes(5000)
+    file.write_bytes(sql(PEOPLE).decode().encode(encoding))
+    assert scan(file) == (NO_TEXT, False)
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("export.csv", sql(PEOPLE))
+    assert scan(file) == (NO_TEXT, False)
+    for content in (
+        b"\x85\x01\x0c\x03" + noise,
+        gzip.compress(b"PGDMP\x01\x0e\x00" + noise),
+        gzip.compress(gzip.compress(sql(PEOPLE))),
+    ):
+        file.write_bytes(content)
+        assert scan(file) == (NO_TEXT, False)
+
+
+def test_letters_of_a_one_byte_encoding_are_text(scan: Callable[[Path], tuple[str, bool]], tmp_path: Path) -> None:
+    file = tmp_path / "old.csv"
+    file.write_bytes("Prénom;élève;hébergé à côté\n".encode("latin-1") * 400)
+    assert scan(file) == (NOBODY, True)
+    file.write_bytes("".join(f"{one['card']};Zoë\n" for one in PEOPLE).encode("latin-1"))
+    assert scan(file) == (MET, True)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
+def test_whom_a_half_written_dump_names_is_told(
+    scan: Callable[[Path], tuple[str, bool]], tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    file = tmp_path / "half.sql"
+    rest = random.Random(2).randbytes(2_000_000).hex().encode()
+    file.write_bytes(pack(sql(PEOPLE[:200]) + rest)[:-200_000])
+    assert scan(file) == (MET, False), "and it is said that its end was not looked at"
 
 
 def test_postgresqls_own_formats_are_read_by_its_own_program(

@@ -8,14 +8,16 @@ for the purpose cannot ask about one person.
 from __future__ import annotations
 
 import codecs
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from reticent.errors import SystemRefused
 from reticent.stores.crowd import Crowd, blurred
-from reticent.stores.logs.archives import BROKEN, compression, reading
+from reticent.stores.logs.archives import BROKEN, complete, compression, reading
 from reticent.stores.logs.streams import Source
 from reticent.stores.needles import fold
 from reticent.stores.sql.discloser import SqlDiscloser
@@ -25,9 +27,11 @@ LEAST_MET = 30
 ENOUGH = 1000
 """Identifiers after which the rest of a file is not read: it is full of patrons."""
 _BLOCK = 1 << 20
+NOBODY = f"nobody of the roster was met, or fewer than {LEAST_MET} identifiers: so few are not told"
+_NO_LETTER = re.compile("[\x00-\x07\x0e-\x1f\x7f\ufffd]")
 _OVERLAP = 512
 """Letters in which no identifier and no whole name is cut in two."""
-_BROKEN: tuple[type[Exception], ...] = (*BROKEN, subprocess.SubprocessError)
+_BROKEN: tuple[type[Exception], ...] = (*BROKEN, SystemRefused)
 _SEALED = (b"age-encryption.org", b"-----BEGIN PGP MESSAGE", b"\x85\x02", b"\x8c\x0d", b"Salted__")
 
 
@@ -47,13 +51,20 @@ class DumpScanner:
 
 
 def _scanned(file: Path, everybody: Crowd) -> tuple[str, bool]:
+    found: set[int] = set()
+    why = ""
     try:
         with _opened(file) as source:
-            return _told(_met(source, everybody)), True
-    except _NotLookedAt as why:
-        return f"not looked at: {why}", False
+            is_text = _meet(source, everybody, found)
+        why = (
+            "" if is_text else "not looked at: it is no text (an archive, an image, sealed, or in an unknown encoding)"
+        )
+    except _NotLookedAt as left:
+        why = f"not looked at: {left}"
     except _BROKEN:
-        return "not looked at to its end: it cannot be read, or is damaged", False
+        why = "not looked at to its end: it cannot be read, or is damaged"
+    told = _told(len(found))
+    return (told, not why) if not why or told != NOBODY else (why, False)
 
 
 class _NotLookedAt(Exception):
@@ -71,8 +82,11 @@ def _opened(file: Path) -> Iterator[Source]:
         raw.seek(0)
         if start.startswith(_SEALED):
             raise _NotLookedAt("it is sealed")
-        with reading(raw, compression(raw)) as source:
+        kind = compression(raw)
+        with reading(raw, kind) as source:
             yield source
+            if not source.read(1):
+                complete(raw, kind, file.name)
 
 
 def _is_postgresqls(file: Path) -> bool:
@@ -94,27 +108,33 @@ def _restored(file: Path) -> Iterator[Source]:
         try:
             yield process.stdout
             if not process.stdout.read(1) and process.wait():
-                raise subprocess.SubprocessError
+                raise _NotLookedAt("pg_restore cannot read it to its end: damaged, or from a newer PostgreSQL")
         finally:
             process.kill()
 
 
-def _met(source: Source, everybody: Crowd) -> int:
-    """Count the identifiers that stand in a stream, up to ``ENOUGH``."""
-    found: set[int] = set()
-    carried, skip = "", 0
+def _meet(source: Source, everybody: Crowd, found: set[int]) -> bool:
+    """Add the identifiers that stand in a stream, up to ``ENOUGH``; return whether its beginning is text."""
+    carried, skip, is_text = "", 0, True
     decoder: codecs.IncrementalDecoder | None = None
     while len(found) < ENOUGH:
         data = source.read(_BLOCK)
-        decoder = decoder or _decoder(data)
-        text = carried + fold(decoder.decode(data, final=not data))
+        first, decoder = decoder is None, decoder or _decoder(data)
+        read = decoder.decode(data, final=not data)
+        is_text = _is_text(read) if first else is_text
+        text = carried + fold(read)
         cut = len(text) if not data else max(0, len(text) - _OVERLAP)
         found |= everybody.met(text, skip, cut)
         if not data:
             break
         # One letter before the cut is kept: whether a word stands alone is told by its neighbour.
         carried, skip = text[max(0, cut - 1) :], min(cut, 1)
-    return len(found)
+    return is_text
+
+
+def _is_text(read: str) -> bool:
+    """Whether most letters are letters: a third leaves room for accents in an encoding of one byte a letter."""
+    return 3 * len(_NO_LETTER.findall(read)) <= len(read)
 
 
 def _decoder(start: bytes) -> codecs.IncrementalDecoder:
@@ -125,5 +145,5 @@ def _decoder(start: bytes) -> codecs.IncrementalDecoder:
 def _told(met: int) -> str:
     told = blurred(met, ENOUGH) if met < ENOUGH else ENOUGH
     if told < LEAST_MET:
-        return f"nobody of the roster was met, or fewer than {LEAST_MET} identifiers: so few are not told"
+        return NOBODY
     return f"{'1,000 or more' if told >= ENOUGH else '30 to 999'} identifiers of the roster stand in it"
