@@ -139,7 +139,7 @@ def _trouble(loaded: Map, table: TableInfo) -> str:
     if person := [name for name in unread if _is_person(name, loaded, table)]:
         return f"unknown column {person[0]}, which looks like a person"
     gone = [s.place.column for s in fields if s.optional and not table.column(s.place.column)]
-    if gone and unread:
+    if gone and unread and not re.search(loaded.drift.growing_tables, table.name):
         return f"the column {gone[0]} is not there and {unread[0]} is unknown: it may have been renamed"
     for spec in fields:
         column = spec.place.column

@@ -290,6 +290,8 @@ class Drift(Strict):
     person_columns: str
     person_tables: tuple[str, ...]
     plugin_tables: str = "^$"
+    growing_tables: str = "^$"
+    """Tables that get a column with its first value: one that is not there was not renamed."""
     schemas: str = ""
     """Which schemas of the database belong to the system, where its tables are named with theirs."""
     triggers: str = "^$"
