@@ -89,3 +89,33 @@ def test_every_place_is_in_the_draft_or_said_not_to_be(tmp_path: Path) -> None:
 def test_a_draft_of_nothing_loads_too(tmp_path: Path, told: list[Evidence]) -> None:
     found, _ = loaded(tmp_path, Structure({"t": table("t", **{HOSTILE: "text"})}), *told)
     assert found.series == ()
+
+
+def test_names_beyond_ascii_and_names_that_stand_twice_load(tmp_path: Path) -> None:
+    names = ("a.visits", "b.visits", "a.図書", "a.Visits", "a.NULL", "a.order")
+    structure = Structure({name: table(name, ünïcode="varchar", select="varchar") for name in names})
+    told = [evidence(name, column) for name in names for column in ("ünïcode", "select")]
+    found, text = loaded(tmp_path, structure, *told)
+    assert {series.table for series in found.series} == set(names)
+    assert {spec.column for spec in found.tables["a.order"].fields.values()} == {"ünïcode", "select", "id"}
+    assert text.isascii()
+
+
+def test_where_tables_have_no_schema_a_dot_is_no_schema(tmp_path: Path) -> None:
+    structure = Structure({name: table(name, card="varchar") for name in ("a.b", "plain")})
+    found, text = loaded(tmp_path, structure, evidence("a.b", "card"), evidence("plain", "card"))
+    assert [series.table for series in found.series] == ["plain"]
+    assert "# Not in it: a.b: a map cannot write its name." in text
+
+
+def test_what_it_proposes_takes_out_every_person_as_the_columns_allow(tmp_path: Path) -> None:
+    columns = {"id": "integer", "card": "varchar", "who": "integer", "mail": "varchar", "doc": "jsonb"}
+    infos = {name: ColumnInfo(name, kind, name in ("mail", "doc")) for name, kind in columns.items()}
+    told = [evidence("s.t", "card"), evidence("s.t", "who"), evidence("s.t", "mail"), evidence("s.t", "doc", "$.by")]
+    structure = Structure({"s.t": TableInfo("s.t", infos, ("id",))})
+    _, text = loaded(tmp_path, structure, *told, documents=True)
+    proposed = '{ card = "overwrite \'\'", who = "overwrite 0", mail = "null", doc_by = "remove path" }'
+    assert f'sever = "nothing" # {FINISH}: "delete", or {proposed}\n' in text
+    (tmp_path / "rooms.toml").write_text(text.replace('"nothing"', proposed))
+    [series] = load_map(tmp_path / "rooms.toml").series
+    assert set(series.sever) == set(series.persons)

@@ -20,7 +20,9 @@ from reticent.systems.structure import ColumnInfo, Structure, TableInfo, family
 
 FINISH = "FINISH"
 _WRITABLE = re.compile(r"\w+")
-_TABLE = re.compile(r"\w+(?:\.\w+)?")
+_BARE = re.compile(r"\w+", re.ASCII)
+"""A key TOML takes without quotes."""
+_TABLE = re.compile(r"\w+\.\w+")
 _ENDS = re.compile(r"end|clos|return|finish|complet|check_?in|cancel|expir|depart|until", re.IGNORECASE)
 _PERSON_COLUMNS = "patron|borrower|user_?(id|name)?$|(^|_)usr(_|$)|cardnumber|e_?mail|surname|first_?name|phone"
 
@@ -49,13 +51,23 @@ def draft(name: str, structure: Structure, evidence: Sequence[Evidence], *, docu
     for each in evidence:
         told[each.table].append(each)
     drafted = [_Table(structure.tables[table], told[table], documents) for table in sorted(told)]
-    writable = [each for each in drafted if _TABLE.fullmatch(each.info.name) and each.persons]
-    left_out = [
-        f"{each.info.name}: a map cannot write its name" for each in drafted if not _TABLE.fullmatch(each.info.name)
-    ]
+    # Where tables have no schema, a dot is part of a name.
+    named = _TABLE if all("." in table for table in structure.tables) else _WRITABLE
+    writable = [each for each in drafted if named.fullmatch(each.info.name) and each.persons]
+    left_out = [f"{table}: a map cannot write its name" for table in sorted(told) if not named.fullmatch(table)]
     left_out += [said for each in drafted for said in each.left_out]
-    lines = [line for part in (_head(name, writable, left_out), *(each.lines() for each in writable)) for line in part]
+    series = (each.lines(called) for each, called in zip(writable, _ids(writable), strict=True))
+    lines = [line for part in (_head(name, writable, left_out), *series) for line in part]
     return Draft("\n".join(lines) + "\n", _columns(writable), len(writable), tuple(left_out))
+
+
+def _ids(drafted: Sequence[_Table]) -> list[str]:
+    """Return a name of its own for each table's series; tables of two schemas may be called the same."""
+    found: list[str] = []
+    for each in drafted:
+        plain = re.sub(r"[^a-z0-9_]+", "_", each.info.name.rpartition(".")[2].lower())
+        found.append(plain if plain not in found else f"{plain}_{len(found)}")
+    return found
 
 
 def _head(name: str, drafted: Sequence[_Table], left_out: Sequence[str]) -> Iterator[str]:
@@ -113,16 +125,16 @@ class _Table:
         for name, known in self.fields.items():
             if known == written:
                 return name
-        plain = re.sub(r"\W+", "_", written).strip("_").lower() or "field"
+        plain = re.sub(r"\W+", "_", written, flags=re.ASCII).strip("_").lower() or "field"
         name = plain if plain not in self.fields else f"{plain}_{len(self.fields)}"
         self.fields[name] = written
         return name
 
-    def lines(self) -> Iterator[str]:
-        """Yield the table and its series."""
+    def lines(self, called: str) -> Iterator[str]:
+        """Yield the table and its series, ``called`` so."""
         name, key = self.info.name, self.info.primary_key
         yield ""
-        yield f"[tables.{_text(name) if '.' in name else name}]"
+        yield f"[tables.{name if _BARE.fullmatch(name) else _text(name)}]"
         persons = [self.fields[field] for field in self.persons]
         if len(key) == 1 and _WRITABLE.fullmatch(key[0]) and key[0] not in persons and not self.is_register:
             yield f"key = {_text(self._field(key[0]))}"
@@ -130,7 +142,7 @@ class _Table:
         yield f"fields = {{ {shown} }}"
         yield ""
         yield "[[series]]"
-        yield f"id = {_text(re.sub(r'[^a-z0-9_]+', '_', name.rpartition('.')[2].lower()))}"
+        yield f"id = {_text(called)}"
         yield f"title = {_text(name)} # {FINISH}: what it keeps, in the library's words"
         yield f"table = {_text(name)}"
         yield f"class = {_text(self._class())} # {FINISH}: by its name only"
@@ -143,11 +155,21 @@ class _Table:
             if self._ended()
             else (f'undated = "withheld" # {FINISH}: no date was found; which event ends the purpose?')
         )
-        yield f'sever = "nothing" # {FINISH}: "delete", or {{ {next(iter(self.persons), "field")} = "null" }}'
+        emptied = ", ".join(f"{field} = {_text(self._emptied(field))}" for field in self.persons)
+        yield f'sever = "nothing" # {FINISH}: "delete", or {{ {emptied} }}'
         yield "order = 20"
         yield f'purpose = "{FINISH}: why the library keeps it"'
         yield f'purpose_end = "{FINISH}: the event that ends the purpose"'
         yield f'own = "{FINISH}: what the system itself does about it"'
+
+    def _emptied(self, field: str) -> str:
+        """Return what takes the person out of a field that the system itself would bear."""
+        column = self.info.columns.get(self.fields[field])
+        if column is None:
+            return "remove path"
+        if column.nullable:
+            return "null"
+        return "overwrite 0" if family(column.type) in ("whole", "number") else "overwrite ''"
 
     def _class(self) -> str:
         return "registration" if self.is_register else words.record_class(self.info.name).value
