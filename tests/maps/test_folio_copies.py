@@ -9,7 +9,9 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
-from tests.maps.acceptance import PATRONS, Case, promise, staged
+from tests.acts import kit
+from tests.maps import tables
+from tests.maps.acceptance import PATRONS, Case, promise, staged, write_site
 from tests.maps.planting import Person, Row
 from tests.servers import Server
 
@@ -80,17 +82,87 @@ def moment(_: Person) -> str:
     return f"2020-03-02 10:{second // 60 % 60:02}:{second % 60:02}+00:00"
 
 
-LDP = Case(
-    "ldp",
-    values={
-        **{f"{table}.updated": moment for table in shipped("ldp").tables},
-        "history.circulation_requests.data.instance.title": "x",
-    },
-)
+def nobody(_: Person) -> None:
+    """What FOLIO names in a record, as it was loaded last, once it is severed there."""
+
+
+def ldp() -> Case:
+    """An LDP with versions of records that FOLIO has severed or deleted, and of some that it still names."""
+    loaded = shipped("ldp")
+    here = [name for name in loaded.tables if name.startswith("public.")]
+    values: dict[str, object] = {f"{name}.id": record for name in loaded.tables if "user_users" not in name}
+    for name in here:
+        values |= {f"{name}.{path}": nobody for path in loaded.known[name] if "." in path} | {f"{name}.data": "{}"}
+        if not any("." in path for path in loaded.known[name]):
+            values[f"{name}.id"] = gone
+    return Case(
+        "ldp",
+        values={
+            **values,
+            **{f"{name}.updated": moment for name in loaded.tables if name not in here},
+            **dict.fromkeys((f"{loans}.data.status.name" for loans in ("public.circulation_loans", LOANS)), "Closed"),
+            "history.circulation_requests.data.instance.title": "x",
+            "history.feesfines_accounts.data.status.name": "Closed",
+            "history.notes_link.data.objectType": "user",
+            "history.notes_note_link.data.linkId": record,
+            "history.patron_blocks_user_summary.data.openLoans[].loanId": record,
+            "history.po_lines.data.titleOrPackage": "x",
+        },
+        alive={
+            "public.circulation_loans": ({"data.userId": lambda person: person.uuid},),
+            LOANS: ({f"data.{name.removeprefix('jsonb.')}": None for name in STAFFLESS},),
+            "public.feesfines_manualblocks": ({"id": record},),
+            "history.feesfines_manualblocks": ({},),
+        },
+        stays={"history.patron_blocks_user_summary.data": "whose limits they were; no loan and no fee"},
+    )
+
+
+LOANS = "history.circulation_loans"
+
+
+def gone(person: Person) -> uuid.UUID:
+    """The number of another record."""
+    return uuid.UUID(int=record(person).int + 500_000)
 
 
 def test_ldp(tmp_path: Path, postgresql: Server, fresh_database: Callable[[Server], str]) -> None:
-    promise(staged(LDP, tmp_path, fresh_database(postgresql), postgresql))
+    promise(staged(ldp(), tmp_path, fresh_database(postgresql), postgresql))
+
+
+MERGE = """
+INSERT INTO history.circulation_loans (id, data, updated) SELECT s.id, s.data, now() FROM public.circulation_loans s
+LEFT JOIN (SELECT DISTINCT ON (id) id, data FROM history.circulation_loans ORDER BY id, updated DESC) h ON h.id = s.id
+WHERE h.id IS NULL OR s.data::text <> h.data::text
+"""
+"""What LDP does every night, the names of its passing tables apart."""
+
+
+def test_a_patron_whom_folio_still_names_does_not_come_back_to_an_ldp_every_night(
+    tmp_path: Path, postgresql: Server, fresh_database: Callable[[Server], str]
+) -> None:
+    url = fresh_database(postgresql)
+    lab = kit.Lab(tmp_path, url)
+    named, severed = uuid.uuid4(), uuid.uuid4()
+    with lab.engine.begin() as connection:
+        tables.create(connection, ldp().tables)
+        for row, names in ((named, True), (severed, False)):
+            now = json.dumps({"status": {"name": "Closed"}} | ({"userId": str(row)} if names else {}))
+            was = json.dumps({"status": {"name": "Open"}, "userId": str(row)})
+            connection.exec_driver_sql("INSERT INTO public.circulation_loans VALUES (%s, %s)", (row, now))
+            for year, document in ((2020, was), (2021, now)):
+                version = (row, document, f"{year}-01-01")
+                connection.exec_driver_sql(f"INSERT INTO {LOANS} VALUES (%s, %s, %s)", version)
+    write_site(ldp(), tmp_path, dict.fromkeys(("find", "sever", "prove"), url))
+    plan = str(tmp_path / "plan.json")
+    assert lab.run("plan", "--out", plan).code == 0
+    assert lab.run("sever", "--plan", plan).code == 0
+    with lab.engine.begin() as connection:
+        assert connection.exec_driver_sql(MERGE).rowcount == 0
+        whose = "SELECT count(data->>'userId') FROM history.circulation_loans WHERE id = %s"
+        assert connection.exec_driver_sql(whose, (named,)).scalar_one() == 2
+        assert connection.exec_driver_sql(whose, (severed,)).scalar_one() == 0
+    lab.close()
 
 
 PLAIN_T = """

@@ -158,7 +158,7 @@ def _is_missing(column: str, table: TableInfo, optional: bool) -> bool:
 def _unread(loaded: Map, table: TableInfo) -> list[str]:
     known = {name.lower() for name in loaded.known.get(table.name, {})}
     known |= {spec.place.column.lower() for spec in loaded.tables[table.name].fields.values()}
-    if table.name not in loaded.known:
+    if table.name not in loaded.known or loaded.is_beside(table.name):
         return []
     return [name for name in table.columns if name.lower() not in known]
 

@@ -161,7 +161,7 @@ class _Checker:
             for index, query in enumerate(getattr(self._map, kind)):
                 for need in query.needs:
                     self._column(need, kind, index, "needs")
-        for name in ("person_columns", "plugin_tables", "growing_tables", "schemas", "triggers"):
+        for name in ("person_columns", "plugin_tables", "growing_tables", "schemas", "beside", "triggers"):
             try:
                 re.compile(getattr(self._map.drift, name))
             except re.error:

@@ -294,6 +294,8 @@ class Drift(Strict):
     """Tables that get a column with its first value: one that is not there was not renamed."""
     schemas: str = ""
     """Which schemas of the database belong to the system, where its tables are named with theirs."""
+    beside: str = "^$"
+    """Further schemas, of which only the tables the map names are looked at."""
     triggers: str = "^$"
     """Names of triggers that were read and may stay on a table that is severed."""
     read: tuple[str, ...] = ()
@@ -466,6 +468,14 @@ class Map(Strict):
     def is_harmless(self, table: str, column: str) -> bool:
         """Whether a column looks like a person only: it was read, or its whole table was."""
         return table in self.harmless or f"{table}.{column}" in self.harmless
+
+    def is_beside(self, table: str) -> bool:
+        """Whether a table stands in a schema of which only what the map names is looked at."""
+        return re.search(self.drift.beside, table.rpartition(".")[0]) is not None and "." in table
+
+    def looks_at(self, table: str) -> bool:
+        """Whether a table of the database belongs to the system."""
+        return table in self.tables or not self.is_beside(table)
 
     def changes(self, series: Series) -> dict[str, bool]:
         """Return every table that severing a series changes, and whether rows of it are deleted."""

@@ -99,7 +99,9 @@ def server_version(engine: sa.Engine) -> tuple[int, ...]:
 
 def structure_of(connection: sa.Connection, loaded: Map, system: str) -> Structure:
     """Read what of a database belongs to a system. Raises SystemRefused if its tenant is not there."""
-    structure = read_structure(connection, loaded.qualified, loaded.drift.schemas)
+    drift = loaded.drift
+    structure = read_structure(connection, loaded.qualified, f"({drift.schemas})|({drift.beside})")
+    structure = Structure({name: table for name, table in structure.tables.items() if loaded.looks_at(name)})
     if loaded.tenant and not structure.tables:
         raise SystemRefused(
             f'There is no tenant "{loaded.tenant}" in this database.',
