@@ -37,7 +37,13 @@ ne_trigger_fk prn_message_sender_fk prn_message_receiver_fk prn_attached_action 
 prn_message_status
 """
 """Columns that say what a thing is, where it goes or how far it is; never a patron."""
-KEYS = ("patron.pat_id", "patron_request.pr_id", "protocol_audit.pa_id", "patron_request_audit.pra_id")
+KEYS = (
+    "patron.pat_id",
+    "patron_request.pr_id",
+    "protocol_audit.pa_id",
+    "patron_request_audit.pra_id",
+    "request_identifier.ri_id",
+)
 
 
 def keyed(word: str) -> Callable[[Person], str]:
@@ -60,6 +66,7 @@ def reshare() -> Case:
             f"{R}status": ({"st_terminal": False},),
             f"{R}patron_request": ({},),
             f"{R}protocol_audit": ({},),
+            f"{R}request_identifier": ({},),
         },
         before=(
             f"CREATE TABLE {R}request_volume (rv_id text, rv_patron_request_fk text, rv_temporary_item_barcode text)",
