@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from reticent.acts.opening import map_of
-from reticent.errors import ReticentError, UsageError
+from reticent.errors import ReticentError, SystemRefused, SystemUnreachable, UsageError
 from reticent.site import Site
 from reticent.stores.sql.connect import open_engine, reading
 from reticent.stores.sql.database import Database, server_version, structure_of
@@ -55,6 +55,16 @@ _USE = {
 _ROSTER: tuple[Account, ...] = ("roster",)
 
 
+def printed(site: Site, system: str) -> Grants:
+    """Return the grants of one system; while its find account sees nothing, raise with what must be run first."""
+    try:
+        return grants(site, system)
+    except (SystemUnreachable, SystemRefused) as error:
+        first = "\n".join(first_statements(site, system))
+        do = f"{error.do}\nIf the accounts are not there yet, let the administrator run this, then ask again:\n{first}"
+        raise type(error)(error.what, where=error.where, do=do) from None
+
+
 def grants(site: Site, system: str) -> Grants:
     """Return the exact grants of one system, from its structure as the find account sees it.
 
@@ -85,11 +95,12 @@ def grants(site: Site, system: str) -> Grants:
     )
     if database.dialect == "sqlite":
         return Grants(system, "", {}, {})
-    receipts = site.systems[system].receipts
+    severs = any(series.sever != "nothing" for series in database.fit.here(loaded))
+    receipts = site.systems[system].receipts and severs
     roster = bool(site.systems[system].accounts.roster)
     accounts: dict[str, list[str]] = {}
     compared = any(each.accounts.roster for each in site.systems.values())
-    for account in (*ACCOUNTS, *_ROSTER[: int(roster)]):
+    for account in (*(one for one in ACCOUNTS if severs or one != "sever"), *_ROSTER[: int(roster)]):
         who = _owner(site, system, account, owner)
         accounts[account] = statements(database, account, who, place, with_receipts=receipts, with_roster=compared)
     return Grants(system, receipts_table(database.dialect, place) if receipts else "", accounts, fitted.refused)
@@ -134,7 +145,7 @@ def _owner(site: Site, system: str, account: Account, find: str) -> str:
 def first_statements(site: Site, system: str) -> list[str]:
     """Return what must be run before the find account can even look: the accounts, and sight of the structure."""
     accounts = site.systems[system].accounts
-    urls = [sa.make_url(getattr(accounts, account)) for account in ACCOUNTS]
+    urls = [sa.make_url(url) for account in ACCOUNTS if (url := getattr(accounts, account))]
     users = list(dict.fromkeys(str(url.username) for url in urls))
     if urls[0].get_backend_name() == "sqlite":
         return []

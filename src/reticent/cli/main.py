@@ -96,9 +96,9 @@ def init(
     from reticent.cli import asking, output
 
     if grants:
-        from reticent.acts.grants import grants as act_grants
+        from reticent.acts.grants import printed
 
-        found = act_grants(opened().site, grants)
+        found = printed(opened().site, grants)
         finish(found.document(), lambda: output.show_grants(found), 0)
     from reticent.acts.init import init as act
 

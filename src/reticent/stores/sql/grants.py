@@ -7,7 +7,7 @@ account locks and changes, what the prove account streams and joins. No right on
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -310,16 +310,22 @@ def statements(
 
     ``owner`` is the account as a GRANT names it; ``place`` the database (MariaDB, MySQL) or schema (PostgreSQL).
     """
-    quote = _preparer(database.dialect).quote_identifier
+    quote = _quoted(database.dialect)
     wanted = needs(database, account, with_receipts=with_receipts, with_roster=with_roster)
-    schemas = dict.fromkeys([place, *(schema for name in wanted.tables() if (schema := name.rpartition(".")[0]))])
+    named = {name: _named(database, name, place) for name in wanted.tables()}
+    schemas = dict.fromkeys([place, *(schema for schema, _ in named.values())])
     lines = _first(database, account, owner, place, schemas)
-    for table in wanted.tables():
+    for table, (schema, bare) in named.items():
         rights = [f"{right} ({', '.join(map(quote, of))})" if of else right for right, of in wanted.rights(table)]
         if rights:
-            schema, _, bare = table.rpartition(".")
-            lines.append(f"GRANT {', '.join(rights)} ON {quote(schema or place)}.{quote(bare)} TO {owner};")
+            lines.append(f"GRANT {', '.join(rights)} ON {quote(schema)}.{quote(bare)} TO {owner};")
     return lines + _beyond_tables(database, account, owner, wanted)
+
+
+def _named(database: Database, name: str, place: str) -> tuple[str, str]:
+    """Return a table's schema (or database) and its name there; either may have a dot in it."""
+    table = database.structure.tables.get(name)
+    return (table.schema or place, table.bare) if table else (place, name)
 
 
 def _beyond_tables(database: Database, account: Account, owner: str, wanted: Needs) -> list[str]:
@@ -332,7 +338,7 @@ def _beyond_tables(database: Database, account: Account, owner: str, wanted: Nee
 
 
 def _first(database: Database, account: Account, owner: str, place: str, schemas: Iterable[str]) -> list[str]:
-    quote = _preparer(database.dialect).quote_identifier
+    quote = _quoted(database.dialect)
     if database.dialect == "postgresql":
         return [f"GRANT USAGE ON SCHEMA {', '.join(map(quote, schemas))} TO {owner};"]
     return [sight(place, owner)] if account == "find" else []
@@ -340,13 +346,13 @@ def _first(database: Database, account: Account, owner: str, place: str, schemas
 
 def sight(place: str, owner: str) -> str:
     """Return the grant that lets the find account see tables, columns and keys, and no row; see ``rights``."""
-    return f"GRANT REFERENCES ON {_preparer('mysql').quote_identifier(place)}.* TO {owner};"
+    return f"GRANT REFERENCES ON {_quoted('mysql')(place)}.* TO {owner};"
 
 
 def receipts_table(dialect: str, place: str) -> str:
     """Return the CREATE TABLE statement of Reticent's one table, on one line."""
     made = " ".join(receipts.ddl(_dialect(dialect)).split())
-    named = f"{_preparer(dialect).quote_identifier(place)}.{OWN_TABLE}"
+    named = f"{_quoted(dialect)(place)}.{OWN_TABLE}"
     return made.replace(f"CREATE TABLE {OWN_TABLE}", f"CREATE TABLE IF NOT EXISTS {named}", 1) + ";"
 
 
@@ -354,5 +360,7 @@ def _dialect(name: str) -> sa.Dialect:
     return sa.make_url({"postgresql": "postgresql+psycopg://"}.get(name, "mysql+pymysql://")).get_dialect()()
 
 
-def _preparer(dialect: str) -> sa.sql.compiler.IdentifierPreparer:
-    return _dialect(dialect).identifier_preparer
+def _quoted(dialect: str) -> Callable[[str], str]:
+    """Return what quotes a name for a statement that a person pastes: a percent sign is one, not two for a driver."""
+    preparer = _dialect(dialect).identifier_preparer
+    return lambda name: preparer.quote_identifier(name).replace("%%", "%")
