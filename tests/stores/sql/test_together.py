@@ -253,6 +253,21 @@ def test_a_chain_goes_whole_or_not_at_all(desk: Desk) -> None:
     assert len(desk.ask("SELECT 1 FROM desk.bill")) == 10
 
 
+def test_a_loan_renewed_after_it_was_chosen_is_not_severed_without_its_renewal(desk: Desk) -> None:
+    desk.loans((1, None, PAST), (2, 1, PAST), (3, None, PAST))
+    _, severer = desk.opened()
+    (step,) = severer.steps("loans")
+    walk = severer.chunks(step, CUTOFF, "run")
+    chunk = walk.next(10)
+    assert chunk is not None
+    desk.loans((4, 2, OPEN))
+    with pytest.raises(SystemBusy, match="were added"):
+        severer.apply(chunk, 1)
+    assert desk.ask("SELECT count(*) FROM desk.loan") == [(4,)]
+    assert desk.sever("loans") == 1
+    assert [row[0] for row in desk.ask("SELECT id FROM desk.loan ORDER BY 1")] == [1, 2, 4]
+
+
 def test_any_tangle_is_counted_alike_by_both(desk: Desk) -> None:
     chance = random.Random(7)
     ids = range(1, 121)

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from reticent.stores.sql.compile import Column, Sql
-from reticent.stores.sql.conditions import CIRCULAR, DUE, OPEN, UNDECIDED, WITHHELD, WITHIN, Conditions
+from reticent.stores.sql.conditions import CIRCULAR, DUE, OPEN, UNDECIDED, WITHHELD, WITHIN, Conditions, listed
 
 _LAST = 1_000_000
 """Above every withheld state: the two states that wait for nothing but time."""
@@ -50,6 +50,44 @@ def members(conditions: Conditions, heads: sa.Select[Any]) -> sa.CTE:
     # The OFFSET keeps the server to a look-up a row; it would rather read all that follow anything.
     follower = sa.select(key.label("key")).where(parent == chain.c.key).offset(sa.literal_column("0")).lateral()
     return chain.union_all(sa.select(chain.c.head, follower.c.key).select_from(chain.join(follower, sa.true())))
+
+
+def checking(conditions: Conditions, cutoff: datetime) -> sa.Select[Any]:
+    """Return what picks, of locked chains (``Conditions.keys``), those of which every row is due.
+
+    (their keys, how many, whether the locked chains are whole): no row can join a locked chain any more, but one
+    may have done so while the locks were waited for. They are whole if as many rows follow one of them as there
+    are among them that follow any.
+    """
+    key, before = columns(conditions)
+    due = sa.func.coalesce(conditions.due(cutoff), sa.false())
+    now = (
+        sa.select(key.label("key"), before.label("before"), due.label("due"), is_head(conditions).label("head"))
+        .where(conditions.among)
+        .cte("now")
+    )
+    kept = _with_all_of_their_chains(conditions, sa.select(now.c.key, now.c.before).where(sa.not_(now.c.due)))
+    picked = sa.select(now.c.key).except_(sa.select(kept.c.key)).subquery()
+    after = conditions.compiler.table(conditions.series.table).alias("after")
+    of_them = sa.select(sa.func.count()).where(columns(conditions, after)[1] == sa.any_(conditions.keys))
+    among_them = sa.select(sa.func.count()).select_from(now).where(sa.not_(now.c.head))
+    whole = of_them.scalar_subquery() == among_them.scalar_subquery()
+    return sa.select(*listed(picked.c.key), whole)  # type: ignore[return-value]
+
+
+def _with_all_of_their_chains(conditions: Conditions, rows: sa.Select[Any]) -> sa.CTE:
+    """Return (key, before) of rows and of all that go before and after them."""
+    found = rows.cte("kept", recursive=True)
+    near, after = (conditions.compiler.table(conditions.series.table).alias(name) for name in ("near", "next"))
+    (near_key, near_before), (after_key, after_before) = columns(conditions, near), columns(conditions, after)
+    beside = (
+        sa.select(near_key.label("key"), near_before.label("before"))
+        .where(near_key == found.c.before)
+        .union_all(sa.select(after_key, after_before).where(after_before == found.c.key))
+        .subquery()
+        .lateral()
+    )
+    return found.union(sa.select(beside.c.key, beside.c.before).select_from(found.join(beside, sa.true())))
 
 
 def survey(conditions: Conditions, cutoff: datetime | str, now: datetime) -> sa.Select[tuple[int, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 
@@ -149,16 +149,16 @@ def _led_to(compiler: Compiler, conditions: Conditions, also: Also, target: sa.F
 
 
 def moved(database: Database, conditions: Conditions, aged: Aged) -> sa.Insert:
-    """Return what copies the rows of ``conditions.keys`` into the aged table, already severed, in no order."""
+    """Return what moves the rows of ``conditions.keys`` into the aged table, already severed, in no order."""
     into = database.loaded.one(aged.series)
     assert not isinstance(into.sever, str)  # noqa: S101 - the loader has checked it
     compiler = database.compiler(few=True)
-    target, joins = compiler.table(into.table), _Joins(database, compiler, conditions)
-    old = {name: joins.value(path) for name, path in aged.paths().items()}
+    target, beside = compiler.table(into.table), _Beside(database, compiler, conditions, aged)
+    old = {name: beside.value(path) for name, path in aged.paths().items()}
     names = {name: column.name for name in old if (column := compiler.column(target, into.table, name)) is not None}
     carried = {name: column for name, column in old.items() if name in names and column is not None}
     inner = sa.select(*(column.label(names[name]) for name, column in carried.items()))
-    rows = inner.select_from(joins.source).where(conditions.among).order_by(sa.func.random()).subquery()
+    rows = inner.select_from(beside.source).order_by(sa.func.random()).subquery()
     new = [_new(database, rows.c[names[name]], into.sever.get(name)) for name in carried]
     return sa.insert(target).from_select([names[name] for name in carried], sa.select(*new))  # type: ignore[arg-type]
 
@@ -170,34 +170,62 @@ def _new(database: Database, old: Column, action: Action | None) -> Any:
     return sa.func.nextval(action.argument) if renumbered else value(database, old, action)
 
 
-class _Joins:
-    """A table beside the rows its links lead to, joined once each where a key says that there is one at most."""
+class _Beside:
+    """The rows a statement deletes, beside the one row each of their links leads to, where a key says so.
 
-    def __init__(self, database: Database, compiler: Compiler, conditions: Conditions) -> None:
+    All that a link leads to is read by one list of keys and then put beside the rows by a hash: that takes the
+    server less than half of a look-up for each row.
+    """
+
+    def __init__(self, database: Database, compiler: Compiler, conditions: Conditions, aged: Aged) -> None:
         self._database, self._compiler, self._table = database, compiler, conditions.series.table
-        self.source: sa.FromClause = conditions.source
-        self._own, self._joined = conditions.source, dict[str, sa.FromClause]()
+        self._asked = dict[str, set[str]]()
+        for path in aged.paths().values():
+            self._ask(path)
+        gone = sa.delete(conditions.source).where(conditions.among)  # type: ignore[arg-type]
+        self._own = gone.returning(*self._columns(conditions.source, self._table, "")).cte("gone")
+        self.source: sa.FromClause = self._own
+        self._joined = dict[str, sa.FromClause]()
+
+    def _ask(self, path: str) -> None:
+        """Remember which fields of each table a path goes through: no others are read."""
+        *links, name = path.split(".")
+        table, way = self._table, ""
+        for link in links:
+            spec = self._compiler.loaded.tables[table].links[link]
+            self._asked.setdefault(way, set()).update(spec.on.values())
+            table, way = spec.table, f"{way}{link}."
+            self._asked.setdefault(way, set()).update(spec.on)
+        self._asked.setdefault(way, set()).add(name)
+
+    def _columns(self, source: sa.FromClause, table: str, way: str) -> list[Column]:
+        columns = (self._compiler.column(source, table, name) for name in sorted(self._asked[way]))
+        return [column for column in columns if column is not None]
 
     def value(self, path: str) -> Column | None:
         """Return the value a path of links ends in."""
-        links, _, name = path.rpartition(".")
-        table, here = self._table, self._own
-        for number, link in enumerate(filter(None, links.split("."))):
-            way = ".".join(links.split(".")[: number + 1])
-            joined = self._joined.get(way)
-            if joined is None and (joined := self._join(here, table, link, f"j{len(self._joined)}")) is None:
+        *links, name = path.split(".")
+        table, here, way = self._table, cast("sa.FromClause", self._own), ""
+        for link in links:
+            joined = self._joined.get(f"{way}{link}.")
+            if joined is None and (joined := self._join(here, table, link, f"{way}{link}.")) is None:
                 return self._compiler.path(self._own, self._table, path)
-            self._joined[way] = here = joined
-            table = self._compiler.loaded.tables[table].links[link].table
+            table, here, way = self._compiler.loaded.tables[table].links[link].table, joined, f"{way}{link}."
         return self._compiler.column(here, table, name)
 
-    def _join(self, here: sa.FromClause, table: str, link: str, name: str) -> sa.FromClause | None:
+    def _join(self, here: sa.FromClause, table: str, link: str, way: str) -> sa.FromClause | None:
         spec = self._compiler.loaded.tables[table].links[link]
         info = self._database.structure.tables.get(spec.table)
-        there = self._compiler.table(spec.table).alias(name)
+        target = self._compiler.table(spec.table)
         ((theirs, ours),) = list(spec.on.items())[:1]
-        left, right = self._compiler.column(there, spec.table, theirs), self._compiler.column(here, table, ours)
-        if info is None or left is None or right is None or len(spec.on) > 1 or info.primary_key != (left.name,):
+        key, leads = self._compiler.column(target, spec.table, theirs), self._compiler.column(here, table, ours)
+        if info is None or key is None or leads is None or len(spec.on) > 1 or info.primary_key != (key.name,):
             return None
-        self.source = self.source.outerjoin(there, left == right)
+        every = sa.func.array(sa.select(leads).scalar_subquery())
+        # The OFFSET keeps the server from looking for each row again.
+        columns = self._columns(target, spec.table, way)
+        those = sa.select(*columns).where(key == sa.any_(every)).offset(sa.literal_column("0"))
+        there = those.cte(f"j{len(self._joined)}")
+        self.source = self.source.outerjoin(there, there.c[key.name] == leads)
+        self._joined[way] = there
         return there

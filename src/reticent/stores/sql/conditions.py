@@ -312,3 +312,12 @@ class Conditions:
         elif self.series.undated == "withheld":
             yield self.endless, WITHHELD + names.index(NO_DATE)
         yield self._readable(ended) > self.moment(now), OPEN if self.series.planned else WITHHELD + names.index(FUTURE)
+
+
+def listed(
+    key: sa.ColumnElement[Any], where: sa.ColumnElement[bool] | None = None
+) -> tuple[sa.Label[str], sa.Label[int]]:
+    """Return keys as the text of an array (PostgreSQL), and how many they are."""
+    chosen = sa.true() if where is None else where
+    text = sa.cast(sa.func.array_agg(key).filter(chosen), sa.Text())
+    return sa.func.coalesce(text, "{}").label("keys"), sa.func.count().filter(chosen).label("rows")

@@ -13,8 +13,8 @@ from reticent.errors import SystemBusy
 from reticent.model import Chunk
 from reticent.stores.sql import chains
 from reticent.stores.sql.compile import Sql
-from reticent.stores.sql.conditions import Conditions
-from reticent.stores.sql.walks import Rows, listed, window_column
+from reticent.stores.sql.conditions import Conditions, listed
+from reticent.stores.sql.walks import Rows, window_column
 
 
 @dataclass(frozen=True)
@@ -134,17 +134,19 @@ def _by_keys(connection: sa.Connection, conditions: Conditions, chunk: Chunk, ro
 
 def _chains(connection: sa.Connection, conditions: Conditions, rows: Rows, cutoff: datetime) -> Locked:
     """Lock whole chains, and pick those of which every row is due."""
-    limits, within = _bounds(conditions, rows), _within(conditions, rows)
     if rows.members:
         to_lock = conditions.once(lambda: _locking(conditions, conditions.among), "lock chains")
-        to_check = conditions.once(lambda: _checking(conditions, within, cutoff), "check chains", cutoff)
+        limits: dict[str, Any] = {"keys": rows.members}
     else:
-        every = sa.func.array(sa.select(_chain(conditions, within, cutoff).c.key).scalar_subquery())
-        to_lock = _locking(conditions, conditions.key == sa.any_(every))
-        to_check = _checking(conditions, within, cutoff)
-    keys, locked = connection.execute(to_lock, {"keys": rows.members}).one()
-    due, picked, members, same = connection.execute(to_check, {"keys": keys, **limits}).one()
-    if members != locked or not same:
+        heads = sa.select(conditions.key).where(
+            _within(conditions, rows), conditions.own(cutoff), chains.is_head(conditions)
+        )
+        every = sa.func.array(sa.select(chains.members(conditions, heads).c.key).scalar_subquery())
+        to_lock, limits = _locking(conditions, conditions.key == sa.any_(every)), _bounds(conditions, rows)
+    keys, _ = connection.execute(to_lock, limits).one()
+    to_check = conditions.once(lambda: chains.checking(conditions, cutoff), "check chains", cutoff)
+    due, picked, whole = connection.execute(to_check, {"keys": keys}).one()
+    if not whole:
         raise _added()
     return Locked(conditions.among, picked, {"keys": due}, ("among",))
 
@@ -153,24 +155,6 @@ def _locking(conditions: Conditions, where: Sql) -> sa.Select[*tuple[Any, ...]]:
     """Return what locks rows and lists their keys."""
     some = sa.select(conditions.key.label("key")).where(where).with_for_update().subquery()
     return sa.select(*listed(some.c.key))
-
-
-def _chain(conditions: Conditions, within: Sql, cutoff: datetime) -> sa.CTE:
-    heads = sa.select(conditions.key).where(within, conditions.own(cutoff), chains.is_head(conditions))
-    return chains.members(conditions, heads)
-
-
-def _checking(conditions: Conditions, within: Sql, cutoff: datetime) -> sa.Select[*tuple[Any, ...]]:
-    """Return what follows locked chains once more and picks those of which every row is due.
-
-    No row can join a locked chain any more, but one may have done so while the locks were waited for.
-    """
-    key, chain = conditions.key, _chain(conditions, within, cutoff)
-    own_due = sa.select(conditions.due(cutoff)).where(key == chain.c.key).correlate(chain).scalar_subquery()
-    all_due = sa.func.bool_and(sa.func.coalesce(own_due, sa.false())).over(partition_by=chain.c.head)
-    now = sa.select(chain.c.key, all_due.label("due")).subquery()
-    same = sa.func.coalesce(sa.func.bool_and(now.c.key == sa.any_(conditions.keys)), sa.true())
-    return sa.select(*listed(now.c.key, now.c.due), sa.func.count(), same)
 
 
 def count(

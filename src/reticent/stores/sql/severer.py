@@ -19,7 +19,7 @@ from reticent.site import Site
 from reticent.stores.sql import receipts
 from reticent.stores.sql.change import companions, moved, statement, unsevered
 from reticent.stores.sql.compile import Sql
-from reticent.stores.sql.conditions import Conditions
+from reticent.stores.sql.conditions import Conditions, listed
 from reticent.stores.sql.connect import explain, open_engine, reading, translating
 from reticent.stores.sql.database import Database
 from reticent.stores.sql.locking import Locked, count, lock, trusted
@@ -33,7 +33,6 @@ from reticent.stores.sql.walks import (
     SqlWalk,
     Whose,
     WindowWalk,
-    listed,
 )
 from reticent.systems.mapfile import Aged, Also, Series
 
@@ -218,15 +217,15 @@ class SqlSeverer:
         return table, change, count_left
 
     def _age(self, connection: sa.Connection, conditions: Conditions, aged: Aged, locked: Locked, native: bool) -> int:
-        """Move rows to the table of finished ones without their patron: as many as went must have come."""
+        """Move rows to the table of finished ones without their patron; return how many have come."""
         into = self.database.loaded.one(aged.series)
-        delete = sa.delete(conditions.source).where(conditions.among)  # type: ignore[arg-type]
         if not native:
-            copied = conditions.once(lambda: moved(self.database, conditions, aged), "moved")
+            # Of other tables it reads by list what it needs, so that a hash of them holds no more than that.
+            connection.exec_driver_sql("SET LOCAL enable_hashjoin = on")
+            move = conditions.once(lambda: moved(self.database, conditions, aged), "moved")
             counting = {"preserve_rowcount": True}
-            come = connection.execute(copied, locked.parameters, execution_options=counting).rowcount
-            gone = connection.execute(delete, locked.parameters).rowcount
-            return gone if come == gone else -1
+            return connection.execute(move, locked.parameters, execution_options=counting).rowcount
+        delete = sa.delete(conditions.source).where(conditions.among)  # type: ignore[arg-type]
         connection.execute(delete, locked.parameters)
         # The system's triggers may delete a chain from its end, so the statement's own count says nothing.
         target = conditions.compiler.table(into.table)

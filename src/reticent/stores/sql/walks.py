@@ -21,7 +21,7 @@ import sqlalchemy as sa
 
 from reticent.model import Chunk, Step
 from reticent.stores.sql import chains
-from reticent.stores.sql.conditions import Conditions
+from reticent.stores.sql.conditions import Conditions, listed
 from reticent.stores.sql.connect import reading
 from reticent.stores.sql.streams import stream
 
@@ -226,15 +226,6 @@ class BatchWalk(SqlWalk):
         with reading(self._engine, self._step.system) as connection:
             left = connection.execute(query.where(self._conditions.due(self._cutoff))).scalar_one()
         return (Rows(limit=size), min(size, left)) if left else (None, 0)
-
-
-def listed(
-    key: sa.ColumnElement[Any], where: sa.ColumnElement[bool] | None = None
-) -> tuple[sa.Label[str], sa.Label[int]]:
-    """Return keys as the text of an array (PostgreSQL), and how many they are."""
-    chosen = sa.true() if where is None else where
-    text = sa.cast(sa.func.array_agg(key).filter(chosen), sa.Text())
-    return sa.func.coalesce(text, "{}").label("keys"), sa.func.count().filter(chosen).label("rows")
 
 
 def window_column(conditions: Conditions) -> sa.ColumnElement[datetime]:
