@@ -252,8 +252,9 @@ class Overlap:
 
 @dataclass(frozen=True)
 class Reversed:
-    """What an attack with the library's own identifiers did to one column of hashes: counts, no value.
+    """What an attack with the library's own identifiers did to hashes in one place: counts, no value.
 
+    The place is a column, or ``path`` in its JSON documents, "$.a.b".
     About ``reversed`` of ``distinct`` values of a sample were undone, each identifier counted once; ``how`` says by
     what, ``one_setting`` that every value was made with the same setting, ``left_out`` what was not tried to the end.
     """
@@ -266,6 +267,12 @@ class Reversed:
     how: tuple[str, ...] = ()
     one_setting: bool = False
     left_out: tuple[str, ...] = ()
+    path: str = ""
+
+    @property
+    def place(self) -> str:
+        """The column, and the path inside it."""
+        return f"{self.column}{self.path}"
 
 
 @dataclass(frozen=True)

@@ -307,7 +307,12 @@ def test_a_path_nobody_has_read_is_reported_where_it_holds_patrons(
         f"{C}audit_loan": ["jsonb$.loan.extra.cards[]", "jsonb$.loan.borrowedFor"],
         f"{C}loan": ["jsonb$.extra.cards[]", "jsonb$.borrowedFor"],
     }
+    weak = stage.run("find", code=1)["weak_pseudonyms"]
+    assert {each["place"] for each in weak} == {f"{C}loan(jsonb$.shelf)", f"{C}audit_loan(jsonb$.loan.shelf)"}
+    assert all("MD5" in each["why"] and "remove path" in each["advice"] for each in weak)
     checked = stage.run("check", code=1)
+    hashed = {each["place"] for each in checked["findings"] if each["kind"] == "weak pseudonym"}
+    assert hashed == {f"{C}loan.jsonb$.shelf", f"{C}audit_loan.jsonb$.loan.shelf"}
     said = {each["place"]: each["advice"] for each in checked["findings"] if each["kind"] == "unmapped place"}
     assert said.keys() == {f"{C}audit_loan", f"{C}loan"}
     assert "jsonb$.borrowedFor holds patron numbers" in said[f"{C}loan"]

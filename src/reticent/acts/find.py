@@ -185,7 +185,7 @@ def _probe(opened: Opened, system: SqlSystem, inventory: Inventory) -> None:
     found = probe(opened, system)
     inventory.unmapped += [(system.name, place) for place in unmapped(system, found)]
     inventory.undone += [
-        Undone(system.name, f"{w.table}({w.column})", w.reversed, w.distinct, why_weak(w), remedy(system, w))
+        Undone(system.name, f"{w.table}({w.place})", w.reversed, w.distinct, why_weak(w), remedy(system, w))
         for w in found.weak
     ]
     inventory.notes += [(system.name, note) for note in found.notes]

@@ -146,7 +146,7 @@ def _notes(probed: Probed) -> Iterator[str]:
     for each in probed.reversed:
         if not each.how and not each.one_setting:
             left = f"; not tried to the end: {'; '.join(each.left_out)}" if each.left_out else ""
-            yield f"{each.table}.{each.column} looks like hashes ({each.shape}); none of what was tried undid it{left}"
+            yield f"{each.table}.{each.place} looks like hashes ({each.shape}); none of what was tried undid it{left}"
 
 
 def why_weak(each: Reversed) -> str:
@@ -167,9 +167,9 @@ def _about(count: int) -> str:
 
 
 def remedy(system: SqlSystem, each: Reversed) -> str:
-    """Return the disposition that replaces such a column."""
+    """Return the disposition that replaces what was undone."""
     column = system.finder.database.structure.tables[each.table].columns[each.column]
-    instead = "null" if column.nullable else "delete, or overwrite with a constant"
+    instead = "remove path" if each.path else "null" if column.nullable else "delete, or overwrite with a constant"
     return f"It is a tie. Replace it: {instead}; or pseudonymise under a key of the period that is destroyed with it."
 
 
@@ -182,7 +182,7 @@ def with_probe(opened: Opened, system: SqlSystem, checked: CheckResult) -> Check
     unmapped = [place for place in evidence.places(structure, found.evidence) if place.name not in known]
     findings = [Finding("unmapped place", system.name, place.name, 1, f"{place.why}. {advice}") for place in unmapped]
     findings += [
-        Finding("weak pseudonym", system.name, f"{each.table}.{each.column}", each.reversed or each.distinct,
+        Finding("weak pseudonym", system.name, f"{each.table}.{each.place}", each.reversed or each.distinct,
                 f"{why_weak(each)}. {remedy(system, each)}")
         for each in found.weak
     ]  # fmt: skip

@@ -42,15 +42,23 @@ def text(value: object) -> str:
 
 def examined(crowd: Crowd, table: str, column: str, values: Sequence[Any]) -> Iterator[Overlap | None]:
     """Yield an Overlap for the column, or for each JSON path in it; None for one with too few distinct values."""
-    texts = {found for value in _distinct(values) if (found := text(value))}
-    documents = _documents(texts)
-    if documents:
-        for path, inside in _paths(documents).items():
-            yield _overlap(crowd, table, column, inside, path)
+    texts = _texts(values)
+    if documents := _documents(texts):
+        for path, found in _paths(documents).items():
+            yield _overlap(crowd, table, column, found, path)
     elif overlap := _overlap(crowd, table, column, texts):
         yield replace(overlap, once=_once([value for value in values[:HEAD] if value is not None]))
     else:
         yield None
+
+
+def inside(values: Sequence[Any]) -> dict[str, set[str]]:
+    """Return JSON path -> the distinct texts there; empty for a column that holds something else."""
+    return _paths(_documents(_texts(values)))
+
+
+def _texts(values: Sequence[Any]) -> set[str]:
+    return {found for value in _distinct(values) if (found := text(value))}
 
 
 def _once(rows: Sequence[Any]) -> bool:

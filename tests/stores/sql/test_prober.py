@@ -117,6 +117,15 @@ def plant(connection: sa.Connection) -> None:
          "keyed": hashlib.sha512(f"pepper{one['cardnumber']}".encode()).hexdigest(), "token": rng.randbytes(16).hex()}
         for n, one in enumerate(numbered)
     ])  # fmt: skip
+    table(connection, "envelopes", [
+        {"id": n, "letter": json.dumps({
+            "plain": hashlib.sha256(one["cardnumber"].encode()).hexdigest(),
+            "seals": [{"salted": hashlib.md5(f"{one['cardnumber']}{salt}".encode()).hexdigest()}],
+            "token": rng.randbytes(16).hex(),
+            "few": hashlib.sha256(known[n % 49]["cardnumber"].encode()).hexdigest(),
+        })}
+        for n, one in enumerate(numbered)
+    ])  # fmt: skip
     few = known[:49]
     table(connection, "few", [{"id": n, "card": few[n % 49]["cardnumber"]} for n in range(ROWS)])
     table(connection, "sparse", [
@@ -179,6 +188,13 @@ def test_patrons_are_found_wherever_they_were_planted_and_nowhere_else(here: Doo
     assert undone["token"].left_out
     for each in undone.values():
         assert abs(each.reversed - (each.distinct if each.how else 0)) < 20, each.column
+    inside = {each.place: each for each in probed.reversed if each.table == "envelopes"}
+    assert inside.keys() == {"letter$.plain", "letter$.seals[].salted", "letter$.token"}, "49 values are not judged"
+    assert inside["letter$.plain"].how == ("SHA-256",)
+    assert inside["letter$.seals[].salted"].how == undone["salted"].how
+    assert inside["letter$.token"].how == ()
+    for place in ("letter$.plain", "letter$.seals[].salted"):
+        assert abs(inside[place].reversed - inside[place].distinct) < 20, place
     said = repr(probed).casefold()
     with koha.connected(here.url) as connection:
         for one in people(connection):
@@ -186,7 +202,7 @@ def test_patrons_are_found_wherever_they_were_planted_and_nowhere_else(here: Doo
             assert not one["email"] or one["email"].casefold() not in said
 
 
-OURS = {"pc_use", "kiosk", "pseudonyms", "few", "sparse", "everybody"}
+OURS = {"pc_use", "kiosk", "pseudonyms", "few", "sparse", "everybody", "envelopes"}
 
 
 def test_what_the_account_may_not_read_is_named_and_the_rest_is_judged(

@@ -7,9 +7,9 @@ Nobody hands it whom to look for, and what it returns are blurred counts.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from reticent.errors import NotPermitted, SystemRefused
 from reticent.model import Overlap, Probed, Reversed
 from reticent.stores.crowd import Crowd
-from reticent.stores.overlap import examined, pairs
+from reticent.stores.overlap import examined, inside, pairs
 from reticent.stores.pseudonyms import attack
 from reticent.stores.sql.connect import open_engine
 from reticent.stores.sql.database import Database
@@ -27,9 +27,11 @@ from reticent.systems.mapfile import Map
 from reticent.systems.structure import ColumnInfo, Structure, TableInfo, family
 
 ATTACK_SECONDS = 20.0
-"""How long one column of hashes is attacked."""
+"""How long one column of hashes, or one path in documents, is attacked."""
 ATTACKS_SECONDS = 60.0
 """How long all columns of one system are, together."""
+DOCUMENTS = 10_000
+"""Documents of one column that are read once hashes were seen in them."""
 _NAMES = 6
 """Columns of one table that are tried as given name or surname."""
 
@@ -77,12 +79,12 @@ def documents(loaded: Map, structure: Structure) -> Iterator[tuple[TableInfo, li
             yield table, columns
 
 
-def _is_read(loaded: Map, overlap: Overlap) -> bool:
+def _is_read(loaded: Map, table: str, column: str, path: str) -> bool:
     """Whether the map knows a path of a document: by itself, or inside something that a field names whole."""
-    written = f"{overlap.column}{overlap.path.removeprefix('$')}"
-    if written in loaded.known[overlap.table]:
+    written = f"{column}{path.removeprefix('$')}"
+    if written in loaded.known[table]:
         return True
-    whole = (spec.column for spec in loaded.tables[overlap.table].fields.values() if spec.place.path)
+    whole = (spec.column for spec in loaded.tables[table].fields.values() if spec.place.path)
     return any(written.startswith((f"{each}.", f"{each}[")) for each in whole)
 
 
@@ -136,10 +138,10 @@ class SqlProber:
             found.beginnings.append(table.name)
         judged: dict[str, Overlap] = {}
         for column, values in zip(columns, sample.columns, strict=True):
-            if family(column.type) != "whole" and not only_paths:
-                self._attack(table, column, values, everybody, found)
+            if family(column.type) != "whole":
+                self._attack(table, column, values, everybody, found, only_paths=only_paths)
             for overlap in () if only_hashes else examined(everybody, table.name, column.name, values):
-                if only_paths and (overlap is None or _is_read(self._database.loaded, overlap)):
+                if only_paths and (overlap is None or self._is_read(table, column, overlap.path)):
                     continue
                 found.places += 1
                 if overlap is None:
@@ -148,17 +150,49 @@ class SqlProber:
                     judged[overlap.place] = overlap
         found.overlaps += _paired(everybody, columns, sample.columns, judged)
 
+    def _is_read(self, table: TableInfo, column: ColumnInfo, path: str) -> bool:
+        return _is_read(self._database.loaded, table.name, column.name, path)
+
     def _attack(
-        self, table: TableInfo, column: ColumnInfo, values: Sequence[Any], everybody: Crowd, found: _Found
+        self,
+        table: TableInfo,
+        column: ColumnInfo,
+        values: Sequence[Any],
+        everybody: Crowd,
+        found: _Found,
+        *,
+        only_paths: bool,
     ) -> None:
-        began = time.monotonic()
         held = [value for value in values if value is not None]
+        paths = inside(held)
+        further = cache(lambda: inside(self._sampler.many(table, column, DOCUMENTS)))
+        for path, texts in paths.items():
+            if not (only_paths and self._is_read(table, column, path)):
+                more = partial(_at, further, path)
+                found.reversed += self._undone(table, column, texts, more, everybody, path)
+        if not paths and not only_paths:
+            found.reversed += self._undone(table, column, held, partial(self._sampler.many, table, column), everybody)
+
+    def _undone(
+        self,
+        table: TableInfo,
+        column: ColumnInfo,
+        values: Iterable[Any],
+        more: Callable[[], Iterable[Any]],
+        everybody: Crowd,
+        path: str = "",
+    ) -> list[Reversed]:
+        began = time.monotonic()
         seconds = max(0.0, min(ATTACK_SECONDS, self._left))
-        more = partial(self._sampler.many, table, column)
-        undone = attack(everybody, table.name, column.name, held, more, self._keys, seconds)
-        if undone is not None:
-            self._left -= time.monotonic() - began
-            found.reversed.append(undone)
+        undone = attack(everybody, table.name, column.name, values, more, self._keys, seconds)
+        if undone is None:
+            return []
+        self._left -= time.monotonic() - began
+        return [replace(undone, path=path)]
+
+
+def _at(documents: Callable[[], Mapping[str, set[str]]], path: str) -> set[str]:
+    return documents().get(path, set())
 
 
 class _Found:

@@ -74,10 +74,10 @@ class Sampler:
         filled = [self._filled(source, *each) for each in zip(columns, found, strict=True)]
         return Sample(filled, whole=False, beginning=not more)
 
-    def many(self, table: TableInfo, column: ColumnInfo) -> list[Any]:
-        """Return many values of one column, from wherever the server begins; none if that takes too long."""
+    def many(self, table: TableInfo, column: ColumnInfo, most: int = MANY) -> list[Any]:
+        """Return up to ``most`` values of one column, from wherever the server begins; none if that takes too long."""
         source = self._source(table, [column])
-        held = self._select(source, [column]).where(source.c[column.name].is_not(None)).limit(MANY)
+        held = self._select(source, [column]).where(source.c[column.name].is_not(None)).limit(most)
         try:
             return [row[0] for row in self._rows(held)]
         except SystemRefused:
