@@ -10,6 +10,7 @@ import copy
 import json
 import os
 import re
+import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from typing import Any
 import sqlalchemy as sa
 from tests.acts import kit
 from tests.maps import tables
-from tests.maps.planting import BYSTANDER, BYSTANDERS_FROM, MARK, NUMBERS_FROM, Person, Planting, Row
+from tests.maps.planting import BYSTANDER, BYSTANDERS_FROM, KEYS_FROM, MARK, NUMBERS_FROM, Person, Planting, Row
 from tests.servers import Server
 
 from reticent.acts.grants import Grants, grants
@@ -172,10 +173,15 @@ def _as_stored(found: Snapshot, planted: Snapshot) -> Snapshot:
     """Return the planted rows as the server gives them back: by their marks and keys, not by their types."""
     stored = {}
     for table, rows in planted.items():
-        wanted = {_digest(row, set(row)) for row in rows}
-        stored[table] = [row for row in found[table] if _digest(row, set(row)) in wanted]
+        keys = {name for name, value in rows[0].items() if _is_key(value)} or set(rows[0])
+        wanted = {_digest(row, keys) for row in rows}
+        stored[table] = [row for row in found[table] if _digest(row, keys) in wanted]
         assert len(stored[table]) == len(rows), f"{table} does not give back what was planted: {rows}, {found[table]}"
     return stored
+
+
+def _is_key(value: object) -> bool:
+    return isinstance(value, uuid.UUID) or (isinstance(value, int) and value > KEYS_FROM)
 
 
 def _digest(row: Mapping[str, Any], columns: set[str]) -> str:
