@@ -25,6 +25,13 @@ ils_encryption_key = "Qvjsecret"
 account_deletion = true
 legal_domains[] = "a.example"
 legal_domains[] = "b.example"
+[Logging]
+;database       = log_table:alert,error,notice,debug
+file           = /var/log/vufind.log:alert-5,error-5 ; with cookies
+slack = #catalogue:alert,error
+slackurl = https://hooks.example/Qvjsecret
+[Matomo]
+url = "https://matomo.example/"
 [Mail]
 password = Qvjsecret
 url_shortener = "database"
@@ -48,9 +55,37 @@ def test_what_a_settings_file_says_is_told_and_nothing_else_of_it(tmp_path: Path
     lab = built(tmp_path, '["config.ini"]')
     done = lab.run("--json", "find")
     told = {each["name"]: each["value"] for each in done.json["settings"] if "." in each["name"]}
-    assert told == {"Authentication.encrypt_ils_password": "false", "Mail.url_shortener": "database"}
+    assert told == {
+        "Authentication.encrypt_ils_password": "false",
+        "Mail.url_shortener": "database",
+        "Logging.file": "/var/log/vufind.log:alert-5,error-5",
+        "Logging.slack": "#catalogue:alert,error",
+        "Matomo.url": "https://matomo.example/",
+    }
     assert "config.ini" not in {each["place"] for each in done.json["not_looked_at"]}
     assert "Qvjsecret" not in done.said + lab.run("find").said
+    lab.close()
+
+
+def test_what_a_settings_file_leaves_to_its_parent_is_told_and_is_read_from_it_where_that_is_named(
+    tmp_path: Path,
+) -> None:
+    for folder, content in (
+        ("parent", CONFIG),
+        ("local", "[Parent_Config]\npath = /p/config.ini\n[Logging]\nfile = no\n"),
+    ):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "config.ini").write_text(content)
+    lab = built(tmp_path, '["local/config.ini"]')
+    alone = {each["name"]: each["value"] for each in lab.run("--json", "find").json["settings"] if "." in each["name"]}
+    assert alone["Parent_Config.path"] == "/p/config.ini"
+    assert "Logging.slack" not in alone
+    lab.close()
+    site = tmp_path / "reticent.toml"
+    site.write_text(site.read_text().replace('["local/', '["parent/config.ini", "local/'))
+    both = {each["name"]: each["value"] for each in lab.run("--json", "find").json["settings"] if "." in each["name"]}
+    assert both["Logging.slack"] == "#catalogue:alert,error"
+    assert "Logging.file" not in both, "the local file turns it off"
     lab.close()
 
 

@@ -12,7 +12,10 @@ _BOOLEANS = {**dict.fromkeys(("on", "yes", "1"), "true"), **dict.fromkeys(("off"
 
 
 def read(files: Iterable[Path]) -> tuple[dict[str, Values], dict[str, str]]:
-    """Return file name -> its settings, and for those that cannot be read why; on, yes and 1 are "true"."""
+    """Return file name -> its settings, and for those that cannot be read why; on, yes and 1 are "true".
+
+    Of files of one name what a later one says counts.
+    """
     found: dict[str, Values] = {}
     unread: dict[str, str] = {}
     for file in files:
@@ -30,9 +33,12 @@ def read(files: Iterable[Path]) -> tuple[dict[str, Values], dict[str, str]]:
             unread[file.name] = "it is not there, may not be read, or holds something else than settings"
             continue
         found[file.name] = {
-            f"{section}.{name}".lower(): _plain(value or "")
-            for section in parser.sections()
-            for name, value in parser.items(section)
+            **found.get(file.name, {}),
+            **{
+                f"{section}.{name}".lower(): _plain(value or "")
+                for section in parser.sections()
+                for name, value in parser.items(section)
+            },
         }
     return found, unread
 
