@@ -17,9 +17,10 @@ from reticent.systems.structure import Folded
 Column = sa.ColumnElement[Any]
 Sql = sa.ColumnElement[bool]
 
-# Measured on 10,000 loans: a regular expression takes 10 to 27 us a value, LIKE and translate 1 to 2.
+# Measured on 20,000 versions of loans: this expression, whose loops the server follows in few states, takes 0.3 us a
+# value, one that counts (``{8}``) 1.3 to 3, ``translate`` 1.6. LIKE, at 0.2, says how many stand between the dashes.
 _UUID = "________-____-____-____-____________"
-_HEX = "0123456789abcdefABCDEF"
+_HEX = "^[0-9a-fA-F]*-[0-9a-fA-F]*-[0-9a-fA-F]*-[0-9a-fA-F]*-[0-9a-fA-F]*$"
 # A cast of 31 February fails the whole statement, so only what is a moment is ever cast.
 _DAY = (
     r"(?!0000)([0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))"
@@ -138,8 +139,7 @@ def _ascii(text: Column) -> Column:
 
 
 def _is_uuid(text: Column) -> Sql:
-    bare = sa.func.translate(text, _word(_HEX), _word(""))
-    return sa.and_(text.like(_word(_UUID)), bare == _word("----"))
+    return sa.and_(text.like(_word(_UUID)), text.collate("C").op("~", is_comparison=True)(_word(_HEX)))
 
 
 def replaced(document: Column, steps: tuple[str, ...], new: Column) -> Column:
