@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from reticent.model import Disposition
 from reticent.stores.sql import paths
 from reticent.stores.sql.compile import Column, Compiler, Sql
-from reticent.stores.sql.conditions import Conditions
+from reticent.stores.sql.conditions import Conditions, listed
 from reticent.stores.sql.database import Database
 from reticent.stores.sql.rewrite import rewritten
 from reticent.stores.sql.walks import truncated
@@ -146,6 +146,17 @@ def _led_to(compiler: Compiler, conditions: Conditions, also: Also, target: sa.F
             picked = theirs[0].in_(inner) if len(theirs) == 1 else sa.tuple_(*theirs).in_(inner)
         table, here = spec.table, there
     return picked
+
+
+def linked(database: Database, conditions: Conditions, link: str) -> sa.Select[Any] | None:
+    """Return what lists those of ``conditions.keys`` to which a link leads; None where it does not go by the key."""
+    compiler = database.compiler(few=True)
+    spec = compiler.loaded.tables[conditions.series.table].links[link]
+    if tuple(spec.on.values()) != (compiler.loaded.tables[conditions.series.table].key,):
+        return None
+    there = compiler.table(spec.table)
+    theirs = compiler.column(there, spec.table, next(iter(spec.on)))
+    return None if theirs is None else sa.select(*listed(theirs)).where(theirs == sa.any_(conditions.keys))  # type: ignore[return-value]
 
 
 def moved(database: Database, conditions: Conditions, aged: Aged) -> sa.Insert:

@@ -17,7 +17,7 @@ from reticent.errors import OutcomeUnknown, SystemBusy, SystemRefused, SystemUnr
 from reticent.model import Chunk, Receipt, Step
 from reticent.site import Site
 from reticent.stores.sql import receipts
-from reticent.stores.sql.change import companions, moved, statement, unsevered
+from reticent.stores.sql.change import companions, linked, moved, statement, unsevered
 from reticent.stores.sql.compile import Sql
 from reticent.stores.sql.conditions import Conditions, listed
 from reticent.stores.sql.connect import explain, open_engine, reading, translating
@@ -156,9 +156,12 @@ class SqlSeverer:
         native = self.native(series)
         if series.set and not native:
             connection.exec_driver_sql("SET LOCAL session_replication_role = 'replica'")
+        narrowed: dict[str, Locked] = {}
         for number, also in enumerate(series.also):
             if not also.written:
-                self._with(connection, conditions, number, locked)
+                self._with(
+                    connection, conditions, number, self._narrowed(connection, conditions, also, locked, narrowed)
+                )
         if conditions.renumbers:
             keys, changed = connection.execute(self._renumbering(conditions), locked.parameters).one()
             locked = replace(locked, parameters={"keys": keys})
@@ -203,6 +206,19 @@ class SqlSeverer:
             return  # it has looked already, and no trigger or rule can have made it look away
         if connection.execute(left, locked.parameters).scalar_one():
             raise _stayed(table, self.system)
+
+    def _narrowed(
+        self, connection: sa.Connection, conditions: Conditions, also: Also, locked: Locked, known: dict[str, Locked]
+    ) -> Locked:
+        """Return those of the rows to which the first link of ``also`` leads at all, if more than one goes by it."""
+        first = also.link.partition(".")[0]
+        if sum(other.link.partition(".")[0] == first for other in conditions.series.also) < 2:
+            return locked
+        if first not in known:
+            query = conditions.once(lambda: linked(self.database, conditions, first), "linked", first)
+            keys = None if query is None else connection.execute(query, locked.parameters).one()[0]
+            known[first] = locked if keys is None else replace(locked, parameters={"keys": keys})
+        return known[first]
 
     def _companions(
         self, conditions: Conditions, also: Also
