@@ -191,6 +191,8 @@ def _lists(loaded: Map) -> Iterator[str]:
     yield from (f"- {wire.name}" for wire in loaded.tripwires)
     yield from ["", "## Not covered", ""]
     yield from (f"- {place.place}: {place.why}" for place in loaded.elsewhere)
+    copies = "[name your copies](../how-to/name-your-copies.md)"
+    yield f"- backups, dumps, replicas and what the database server keeps itself: {copies}"
     yield from ["", "Tables, or single columns, that look like a person and hold no use and no act at a time:", ""]
     yield from [f"- `{table}`: {why}" for table, why in loaded.harmless.items()] or ["- none"]
 

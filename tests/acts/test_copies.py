@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tests.acts.test_residue import site
 
 from reticent.stores.sql import prober
 from reticent.stores.sql.media import media
+from reticent.systems.load import kinds, shipped
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +65,7 @@ def test_dumps_are_looked_through_and_an_overdue_one_is_a_finding(sqlite_lab: ki
     assert found["disks"]["expires"] == "7 days"
     assert found["backups"] == {**found["backups"], "expires": "unknown", "looked_at": False}
     assert "snapshots of the disks" not in found, "they are declared"
+    assert "dumps and exports" not in found, "one is declared"
     checked = sqlite_lab.run("--json", "check").json
     assert [each["place"] for each in checked["findings"] if each["kind"] == "overdue copy"] == ["nightly: old.sql"]
     unseen = {each["place"]: each["why"] for each in checked["not_looked_at"]}
@@ -71,6 +74,29 @@ def test_dumps_are_looked_through_and_an_overdue_one_is_a_finding(sqlite_lab: ki
     shown = sqlite_lab.run("find").said
     assert "Copies and media: severed is not purged" in shown
     assert known[0] not in shown
+
+
+@pytest.mark.parametrize("declared", ["", COPIES])
+def test_each_copy_and_place_that_was_not_looked_at_is_said_once(sqlite_lab: kit.Lab, declared: str) -> None:
+    site(sqlite_lab)
+    file = sqlite_lab.folder / "reticent.toml"
+    file.write_text(file.read_text() + declared)
+    found, checked = (sqlite_lab.run("--json", command).json for command in ("find", "check"))
+    for said in (
+        [each["place"] for each in found["not_looked_at"]] + [each["medium"] for each in found["copies"]],
+        [each["place"] for each in checked["not_looked_at"] if each["system"] == "ils"],
+    ):
+        for word in ("backup", "dump", "snapshot", "binary log", "write-ahead", "undo", "replica"):
+            naming = [place for place in said if word in place]
+            assert len(naming) <= 1, naming
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_no_map_names_what_is_listed_as_a_copy(kind: str) -> None:
+    """What a server keeps and what is copied from it is asked, or declared: a map that said it again said it twice."""
+    loaded = shipped(kind, "diku" if kind in ("folio", "reshare") else "")
+    for place in loaded.elsewhere:
+        assert not re.search("backup|dump|snapshot|binary log|write-ahead|undo|dead rows|replica", place.place), place
 
 
 def test_what_a_mariadb_keeps_with_the_expiry_it_is_set_to(tmp_path: Path) -> None:

@@ -25,9 +25,11 @@ from reticent.stores.dumps import DumpScanner
 from reticent.stores.sql.media import UNKNOWN
 
 _ALWAYS = (
-    ("snapshot", "snapshots of the disks", "no server knows of them; name them as copies"),
-    ("backup", "backups", "none is named"),
+    (("snapshot",), "snapshots of the disks", "no server knows of them; name them as copies"),
+    (("backup",), "backups", "none is named"),
+    (("dump", "export"), "dumps and exports", "none is named"),
 )
+"""Kinds that every system has until somebody names one. The maps leave them, and what a server keeps, to this list."""
 
 
 def copies(opened: Opened, system: SqlSystem, *, scan: bool = True) -> list[Copy]:
@@ -40,9 +42,11 @@ def copies(opened: Opened, system: SqlSystem, *, scan: bool = True) -> list[Copy
     declared = {name: one for name, one in declared.items() if one.paths or one.kind not in asked}
     found += list(_named(opened, system.name, declared, scan=scan))
     named = {one.kind for one in declared.values()}
-    for kind, medium, why in _ALWAYS:
-        if kind not in named:
-            found.append(Copy(system.name, kind, medium, "everything of their day", UNKNOWN, f"not looked at: {why}"))
+    for kinds, medium, why in _ALWAYS:
+        if named.isdisjoint(kinds):
+            found.append(
+                Copy(system.name, kinds[0], medium, "everything of their day", UNKNOWN, f"not looked at: {why}")
+            )
     return found
 
 

@@ -62,6 +62,11 @@ class Inventory:
         return [found for found in self.found if found.series.weak and found.survey.ties]
 
     @property
+    def unseen(self) -> int:
+        """How many places were not looked at, copies included."""
+        return len(self.not_looked_at) + sum(not copy.looked_at for copy in self.copies)
+
+    @property
     def exit_code(self) -> int:
         """0 if nothing is due, unmapped, weak or refused; 3 if a system could not be opened."""
         if self.unreachable:
@@ -138,7 +143,7 @@ def find(opened: Opened, progress: Progress) -> Inventory:
         site=opened.site.fingerprint(),
         systems=len(opened.site.systems),
         places=len(inventory.found),
-        not_looked_at=len(inventory.not_looked_at),
+        not_looked_at=inventory.unseen,
         ties=ties,
         due=due,
     )

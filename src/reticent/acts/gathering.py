@@ -148,7 +148,7 @@ class _There:
 
 def _open(opened: Opened, gate: Gate, name: str, accounts: Accounts) -> _There:
     site, system = opened.site, opened.site.systems[name]
-    away = [NotLookedAt(name, "backups", "what left the system in a backup is not searched")]
+    away = [NotLookedAt(name, "backups", "what left the system in a backup or dump is not searched")]
     away += [NotLookedAt(name, "replicas", "they are copies of what was searched")] if system.replicas else []
     if system.kind in LOGS:
         logs = LogSystem(name, site)
@@ -159,6 +159,7 @@ def _open(opened: Opened, gate: Gate, name: str, accounts: Accounts) -> _There:
         raise UsageError(f"No account that may read names was entered for {name}.")
     engine, database = open_database(site, name, loaded)
     engine.dispose()
+    away.append(NotLookedAt(name, "what the database server keeps itself", "binary log, redo, undo and old rows"))
     away += [NotLookedAt(name, place.place, place.why) for place in loaded.elsewhere]
     series = [one.facts() for one in loaded.series]
     door = SqlDiscloser(accounts[name], database, gate.open)

@@ -156,7 +156,7 @@ def show_inventory(inventory: Inventory) -> None:
     if due:
         say(f"\n{due:,} ties are due: their purpose and their retention are over. Next: reticent plan", "bold")
     elif not inventory.exit_code:
-        say(f"\nNo tie is due anywhere it was looked for; {len(inventory.not_looked_at)} places were not looked at.")
+        say(f"\nNo tie is due anywhere it was looked for; {inventory.unseen} places were not looked at.")
 
 
 def _withheld(inventory: Inventory) -> None:
