@@ -13,6 +13,7 @@ from tests.acts import kit
 from tests.maps import tables
 from tests.maps.acceptance import PATRONS, Case, promise, staged, write_site
 from tests.maps.planting import Person, Row
+from tests.maps.test_folio import PLAIN as OF_FOLIO
 from tests.servers import Server
 
 from reticent.systems.load import shipped
@@ -193,7 +194,20 @@ RECORDS = (
 )
 """Tables in which it is not followed who among the staff wrote a record."""
 TRANSFORMED = "donor title_or_package payment_status receipt_status item_status_prior_to_check_in"
+PLAIN_OF_FOLIO = OF_FOLIO.split()
+OTHERS = tuple(f"folio_{m}." for m in ("requests_mediated", "tlr", "dcb", "inn_reach", "remote", "reading_room"))
+"""Schemas whose tables hold columns, not documents: what names nobody there is what names nobody in FOLIO."""
 CLOSED: Row = {
+    "folio_requests_mediated.mediated_request__.mediated_request_status": "Closed",
+    "folio_requests_mediated.batch_request__.status": "Completed",
+    "folio_requests_mediated.batch_request_split__.status": "Completed",
+    "folio_requests_mediated.fake_patron_link__.fake_user_id": uuid.UUID(int=78_700_000),
+    "folio_tlr.ecs_tlr__.primary_request_status": "Closed - Filled",
+    "folio_dcb.transactions__.status": "CLOSED",
+    "folio_dcb.transactions__.id": lambda person: str(record(person)),
+    "folio_dcb.transactions_audit__.transaction_id": lambda person: str(record(person)),
+    "folio_inn_reach.inn_reach_transaction__.transaction_hold_id": lambda person: record(person),
+    "folio_inn_reach.inn_reach_transaction__.state": 13,
     "folio_circulation.loan__.jsonb.status.name": "Closed",
     "folio_circulation.request__.jsonb.status": "Closed - Filled",
     "folio_circulation.request__.jsonb.instance.title": "x",
@@ -234,6 +248,10 @@ def partitioned(tables: list[str]) -> Iterator[str]:
         yield f"CREATE TABLE {schema}.zzz___{current}___sync (__id bigint)"
 
 
+def is_text(types: tuple[str, ...]) -> bool:
+    return types[:1] in (("text",), ("character varying",))
+
+
 def reported(loaded: Map, schema: str) -> Iterator[str]:
     """Yield the columns of tables made for reports that say what a thing is, where it stands or of what kind it is."""
     for table, columns in loaded.known.items():
@@ -249,20 +267,23 @@ def metadb(release: str = "") -> Case:
         f"jsonb.{name}": "x" for name in DOCUMENTED.split()
     }
     values = {
-        f"{t}.{n}": v
-        for t, columns in loaded.known.items()
-        for n, v in plain.items()
-        if columns.get(n, ("uuid",))[0] != "uuid"
+        f"{t}.{n}": v for t, columns in loaded.known.items() for n, v in plain.items() if is_text(columns.get(n, ()))
     }
     for name in (f"folio_{record}" for record in RECORDS):
         values |= {f"{name}.{n}": "x" for n in loaded.known[name] if n.lower().replace("_", "").endswith("byusername")}
     values |= dict.fromkeys(reported(loaded, "folio_derived"), "x")
-    ids = {f"{t}.id": record for t in loaded.tables if t.endswith("__") and "users__" not in t}
+    for name in (name for name in loaded.known if name.startswith(OTHERS)):
+        values |= {f"{name}.{n}": "x" for n in PLAIN_OF_FOLIO if is_text(loaded.known[name].get(n, ()))}
+    ids = {
+        f"{t}.id": record
+        for t in loaded.tables
+        if t.endswith("__") and not t.startswith(("folio_users.users__", "folio_users.patronpin__"))
+    }
     ids |= dict.fromkeys(("folio_notes.note_link__.note_id", "folio_notes.note_link__.link_id"), record)
     return Case(
         "metadb",
         release,
-        values={**values, **CLOSED, **ids},
+        values={**values, **ids, **CLOSED},
         due={"loan.staff": {"__current": True}, "request.staff": {"__current": True}},
         alive={
             "folio_users.users__": ({"__current": True},),
