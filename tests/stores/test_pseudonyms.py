@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Callable
 
@@ -55,3 +56,28 @@ def test_everybody_under_many_numbers_is_undone_and_counted_once(monkeypatch: py
     assert found.how == ("MD5 with a number below 100 behind it",)
     assert found.distinct == 7 * len(PEOPLE)
     assert abs(found.reversed - len(PEOPLE)) < 20
+
+
+WRITTEN: dict[str, Callable[[str], str]] = {
+    "decoding it": lambda one: base64.b64encode(one.encode()).decode(),
+    "decoding it, hexadecimal": lambda one: one.encode().hex().upper(),
+    "SHA-1": lambda one: "0x" + hashlib.sha1(one.encode()).hexdigest(),
+    "SHA-256, cut short": lambda one: hashlib.sha256(one.encode()).hexdigest()[:32],
+    "SHA-1, cut short": lambda one: hashlib.sha1(one.encode()).hexdigest()[:8],
+    "SHA-512, cut short": lambda one: hashlib.sha512(one.encode()).hexdigest()[:64],
+}
+
+
+@pytest.mark.parametrize("how", WRITTEN)
+def test_what_is_only_written_otherwise_or_cut_short_is_undone(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pseudonyms, "SALTS", 10)
+    found = attacked([WRITTEN[how](one["card"]) for one in PEOPLE])
+    assert found.how == (how.partition(", hexa")[0],)
+    assert abs(found.reversed - len(PEOPLE)) < 20
+
+
+@pytest.mark.parametrize("written", [lambda one: one, lambda one: f"{one}00", lambda one: f"shelf {one}"], ids=range(3))
+def test_what_is_no_pseudonym_is_none(written: Callable[[str], str]) -> None:
+    """Card numbers as they are, numbers that look like hexadecimal, and texts."""
+    values = [written(one["card"]) for one in PEOPLE]
+    assert pseudonyms.attack(Crowd([(PEOPLE, ROSTER)]), "t", "c", values, lambda: values, [], 5.0) is None

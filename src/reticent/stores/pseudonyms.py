@@ -67,7 +67,8 @@ _BY_LENGTH: dict[int, dict[str, Digest]] = {
     48: {"SHA-384": _once("sha384"), "SHA3-384": _once("sha3_384")},
     64: {"SHA-512": _once("sha512"), "SHA3-512": _once("sha3_512"), "BLAKE2b": _once("blake2b")},
 }  # fmt: skip
-_CUT = {f"{name}, cut short": made for length in (16, 20, 32) for name, made in list(_BY_LENGTH[length].items())[:1]}
+_CUT = (16, 20, 32, 64)
+"""Lengths of MD5, SHA-1, SHA-256 and SHA-512, which are often cut short."""
 _HMAC = {16: ("md5",), 20: ("sha1",), 28: ("sha224",), 32: ("sha256",), 48: ("sha384",), 64: ("sha512",)}
 _SALTED = {16: "md5", 20: "sha1", 32: "sha256"}
 
@@ -126,6 +127,8 @@ def attack(
         return None
     if settings := _settings(texts):
         return _bcrypt(crowd, table, column, texts, settings, seconds)
+    if encoded := _decoded(crowd, table, column, texts):
+        return encoded
     if len(_digests(texts)[0]) < LEAST:
         return None
     digests, shape = _digests(texts | _texts(more()))
@@ -142,10 +145,32 @@ def _texts(values: Iterable[object]) -> set[str]:
     return {found for value in set(values) if (found := value.hex() if isinstance(value, bytes) else text(value))}
 
 
+def _decoded(crowd: Crowd, table: str, column: str, texts: set[str]) -> Reversed | None:
+    """Tell identifiers that are only written otherwise: no hash at all, undone by whoever knows the writing."""
+    for shape, read in (("hexadecimal", bytes.fromhex), ("base64", base64.urlsafe_b64decode)):
+        found = {
+            _bare(plain) for each in texts if (plain := _read(read, each)).isascii() and plain.decode().isprintable()
+        }
+        if len(found) < LEAST or len(found) * 10 < len(texts) * 9:
+            continue
+        met = len(found.intersection(_bare(one.encode()) for one in crowd.candidates()))
+        if (undone := blurred(met, len(texts))) >= _SURE:
+            return Reversed(table, column, shape, len(texts), undone, ("decoding it",))
+    return None
+
+
+def _read(read: Callable[[str], bytes], one: str) -> bytes:
+    plain = one.rstrip("=").replace("+", "-").replace("/", "_")
+    try:
+        return read(plain if read is bytes.fromhex else plain + "=" * (-len(plain) % 4))
+    except ValueError:
+        return b""
+
+
 def _digest_attack(running: _Attack, crowd: Crowd, keys: Sequence[bytes]) -> None:
     plain = list(dict.fromkeys(crowd.candidates()))
     forms = _Forms(plain)
-    known = _BY_LENGTH.get(running.length) or _CUT
+    known = _known(running.length)
     running.over(forms, known)
     for key in keys:
         for made in (name for name in _HMAC.get(running.length, ())):
@@ -156,6 +181,12 @@ def _digest_attack(running: _Attack, crowd: Crowd, keys: Sequence[bytes]) -> Non
     name = _SALTED.get(running.length)
     if name and len(running.undone) < LEAST:
         _numbered(running, plain, name)
+
+
+def _known(length: int) -> dict[str, Digest]:
+    """Return the digests of a length, and the usual longer ones cut to it."""
+    longer = (next(iter(_BY_LENGTH[longest].items())) for longest in _CUT if longest > length)
+    return _BY_LENGTH.get(length, {}) | {f"{name}, cut short": made for name, made in longer}
 
 
 @dataclass(frozen=True)
@@ -255,6 +286,7 @@ def _uuid(one: str) -> bytes | None:
 
 
 def _hexadecimal(one: str) -> bytes | None:
+    one = one.removeprefix("0x").removeprefix("\\x")
     telling = _HEX.fullmatch(one) and len(one) >= 8 and (not one.isdigit() or len(one) >= 32)
     return bytes.fromhex(one) if telling else None
 
