@@ -56,7 +56,7 @@ def test_dumps_are_looked_through_and_an_overdue_one_is_a_finding(sqlite_lab: ki
     file.write_text(file.read_text() + COPIES)
     done = sqlite_lab.run("--json", "find")
     found = by_medium(done.json)
-    assert found["nightly: old.sql"]["said"] == "30 to 999 identifiers of the roster stand in it"
+    assert found["nightly: old.sql"]["said"] == "30 to 999 persons of the roster stand in it"
     assert found["nightly: old.sql"]["overdue"]
     assert found["nightly: new.sql"]["looked_at"]
     assert "nobody" in found["nightly: new.sql"]["said"]

@@ -7,6 +7,7 @@ distinct values, blurred: nobody can learn whether one value is a patron's by pl
 from __future__ import annotations
 
 import secrets
+from array import array
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -48,7 +49,9 @@ class Crowd:
         self._given: set[str] = set()
         self._family: set[str] = set()
         self._full: set[str] = set()
-        persons = sum(self._take(person, roster) for people, roster in rosters for person in people)
+        self._whose: dict[str, int] = {}
+        everybody = ((person, roster) for people, roster in rosters for person in people)
+        persons = sum(self._take(who, person, roster) for who, (person, roster) in enumerate(everybody))
         distinct = sum(len(found) for kinds in (self._words, self._digits) for found in kinds.values())
         if min(persons, distinct) < LEAST:
             raise NotPermitted(
@@ -56,18 +59,20 @@ class Crowd:
                 do="So few cannot be looked for together without looking for each.",
             )
 
-    def _take(self, person: Person, roster: Roster) -> bool:
+    def _take(self, who: int, person: Person, roster: Roster) -> bool:
         kinds = [("number", (roster.number,)), ("issued", roster.issued), ("personal", roster.personal)]
-        taken = [self._identifier(kind, person.get(name, "")) for kind, names in kinds for name in names]
+        taken = [self._identifier(who, kind, person.get(name, "")) for kind, names in kinds for name in names]
         parts = [fold(person.get(name, "")).strip() for name in roster.name]
         if len(parts) > 1 and all(len(part) > 1 for part in parts):
             self._given.update(parts[:-1])
             self._family.add(parts[-1])
-            self._full |= {" ".join(parts), " ".join([parts[-1], *parts[:-1]])}
+            for whole in (" ".join(parts), " ".join([parts[-1], *parts[:-1]])):
+                self._full.add(whole)
+                self._whose.setdefault(whole, who)
         # A person of whom only a running number is known cannot be told from anybody.
         return any(taken[1:]) or (bool(taken) and not person.get(roster.number, "").isdigit())
 
-    def _identifier(self, kind: str, value: str) -> bool:
+    def _identifier(self, who: int, kind: str, value: str) -> bool:
         word = fold(value).strip()
         if word:
             # What is too short to be looked for in a text is still what a hash was made of.
@@ -76,6 +81,7 @@ class Crowd:
             self._digits[kind].add(int(word))
         elif telling(word):
             self._words[kind].add(word)
+            self._whose.setdefault(word, who)
         else:
             return False
         return True
@@ -105,31 +111,38 @@ class Crowd:
         )
 
     def standing_in(self, texts: Iterable[str]) -> tuple[int, int]:
-        """Count the texts in which there stands somebody's identifier, and somebody's whole name, for the first time.
+        """Count the texts in which there stands an identifier, and a whole name, of somebody met for the first time.
 
         A thousand texts about one person count as one: they could have been written to ask about them.
         """
-        seen: set[int] = set()
+        identified: set[int] = set()
+        named: set[int] = set()
         identifiers = names = 0
         for text in texts:
-            folded = fold(text)
-            new = self.met(folded, 0, len(folded)) - seen
-            seen |= new
-            identifiers += any(which < self._first_name for which in new)
-            names += any(which >= self._first_name for which in new)
+            before = len(identified), len(named)
+            for _, which in self._matches(fold(text)):
+                (named if which >= self._first_name else identified).add(self._owner[which])
+            identifiers += len(identified) > before[0]
+            names += len(named) > before[1]
         return identifiers, names
 
     def met(self, folded: str, since: int, before: int) -> set[int]:
-        """Return which identifiers and whole names begin in ``folded[since:before]``, as numbers that tell nothing."""
-        found = self._search.find_matches_as_indexes(folded, overlapping=True)
-        return {which for which, start, end in found if since <= start < before and alone(folded, start, end)}
+        """Return whose identifier or whole name begins in ``folded[since:before]``, as numbers that tell nothing."""
+        return {self._owner[which] for start, which in self._matches(folded) if since <= start < before}
+
+    def _matches(self, folded: str) -> Iterator[tuple[int, int]]:
+        for which, start, end in self._search.find_matches_as_indexes(folded, overlapping=True):
+            if alone(folded, start, end):
+                yield start, which
 
     @cached_property
     def _search(self) -> ahocorasick_rs.AhoCorasick:
         words = sorted(set().union(*self._words.values()))
-        words += [word.replace("@", "%40") for word in words if "@" in word]
-        self._first_name = len(words)
-        return ahocorasick_rs.AhoCorasick([*words, *sorted(self._full)])
+        mailed = [word for word in words if "@" in word]
+        self._first_name = len(words) + len(mailed)
+        names = sorted(self._full)
+        self._owner = array("L", (self._whose[word] for word in (*words, *mailed, *names)))
+        return ahocorasick_rs.AhoCorasick([*words, *(word.replace("@", "%40") for word in mailed), *names])
 
     def candidates(self) -> Iterator[str]:
         """Yield every identifier as it was issued, for the attack on pseudonyms: the issued ones first.

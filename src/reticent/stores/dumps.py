@@ -25,9 +25,9 @@ from reticent.stores.sql.prober import crowd
 
 LEAST_MET = 30
 ENOUGH = 1000
-"""Identifiers after which the rest of a file is not read: it is full of patrons."""
+"""Persons after whom the rest of a file is not read: it is full of patrons."""
 _BLOCK = 1 << 20
-NOBODY = f"nobody of the roster was met, or fewer than {LEAST_MET} identifiers: so few are not told"
+NOBODY = f"nobody of the roster was met, or fewer than {LEAST_MET} persons: so few are not told"
 _NO_LETTER = re.compile("[\x00-\x07\x0e-\x1f\x7f\ufffd]")
 _OVERLAP = 512
 """Letters in which no identifier and no whole name is cut in two."""
@@ -114,7 +114,7 @@ def _restored(file: Path) -> Iterator[Source]:
 
 
 def _meet(source: Source, everybody: Crowd, found: set[int]) -> bool:
-    """Add the identifiers that stand in a stream, up to ``ENOUGH``; return whether its beginning is text."""
+    """Add the persons who stand in a stream, up to ``ENOUGH``; return whether its beginning is text."""
     carried, skip, is_text = "", 0, True
     decoder: codecs.IncrementalDecoder | None = None
     while len(found) < ENOUGH:
@@ -146,4 +146,4 @@ def _told(met: int) -> str:
     told = blurred(met, ENOUGH) if met < ENOUGH else ENOUGH
     if told < LEAST_MET:
         return NOBODY
-    return f"{'1,000 or more' if told >= ENOUGH else '30 to 999'} identifiers of the roster stand in it"
+    return f"{'1,000 or more' if told >= ENOUGH else '30 to 999'} persons of the roster stand in it"
