@@ -49,9 +49,9 @@ _DECIDED = "STATUS IN ('AVAILABLE','REJECTED')"
 STATEMENTS: list[tuple[str, str, str, str]] = [
     ("action_logs.circulation", "action_logs", "", f"module IN {CIRC} AND timestamp < {{now}}"),
     (
-        "action_logs.patron", "action_logs", "object = NULL, info = NULL, diff = NULL",
+        "action_logs.patron", "action_logs", "object = NULL, info = NULL, diff = NULL, trace = NULL",
         f"(module IS NULL OR module NOT IN {CIRC} AND module NOT IN {NO_PATRON})"
-        " AND (object IS NOT NULL OR info IS NOT NULL) AND timestamp < {d30}",
+        " AND (object IS NOT NULL OR info IS NOT NULL OR trace IS NOT NULL) AND timestamp < {d30}",
     ),
     ("action_logs.staff", "action_logs", "user = 0", "user <> 0 AND timestamp < {d365}"),
     (
@@ -129,19 +129,20 @@ STATEMENTS: list[tuple[str, str, str, str]] = [
         "issuer_id = CASE WHEN issuer_id = borrowernumber THEN NULL ELSE issuer_id END, note = NULL, notedate = NULL,"
         " booking_id = NULL,"
         f" borrowernumber = {ANONYMOUS}",
-        f"{_is('borrowernumber')} AND returndate < {{now}} AND issue_id NOT IN {OWED}"
+        f"({_is('borrowernumber')} OR note IS NOT NULL) AND returndate < {{now}} AND issue_id NOT IN {OWED}"
         " AND issue_id NOT IN (SELECT issue_id FROM return_claims WHERE resolved_on IS NULL AND issue_id IS NOT NULL)"
-        f" AND borrowernumber NOT IN {CONSENTED}",
+        f" AND (borrowernumber IS NULL OR borrowernumber NOT IN {CONSENTED})",
     ),
     ("old_reserves", "old_reserves", f"borrowernumber = {ANONYMOUS}, reservenotes = NULL, hold_group_id = NULL",
-     f"{_is('borrowernumber')} AND timestamp < {{now}}"),
+     f"({_is('borrowernumber')} OR reservenotes IS NOT NULL) AND timestamp < {{now}}"),
     ("problem_reports", "problem_reports", "",
      f"{_is('borrowernumber')} AND status = 'Closed' AND created_on < {{d14}}"),
     ("recalls", "recalls", f"patron_id = {ANONYMOUS}, notes = NULL",
      f"{_is('patron_id')} AND completed = 1 AND completed_date < {{now}}"),
     ("saved_sql", "saved_sql", "borrowernumber = NULL", f"{_is('borrowernumber')} AND last_modified < {{d365}}"),
-    ("suggestions", "suggestions", "suggestedby = NULL, patronreason = NULL, note = NULL, staff_note = NULL",
-     f"{_is('suggestedby')} AND {_DECIDED} AND date < {{d30}}"),
+    ("suggestions", "suggestions", "suggestedby = NULL, patronreason = NULL, reason = NULL, note = NULL, staff_note = NULL",
+     f"({_is('suggestedby')} OR COALESCE(patronreason, reason, note, staff_note) IS NOT NULL)"
+     f" AND {_DECIDED} AND date < {{d30}}"),
     (
         "suggestions.staff", "suggestions",
         "managedby = NULL, acceptedby = NULL, rejectedby = NULL, lastmodificationby = NULL",
@@ -184,7 +185,8 @@ STATEMENTS: list[tuple[str, str, str, str]] = [
     (
         "accountlines.titles", "accountlines",
         "itemnumber = NULL, issue_id = NULL, old_issue_id = NULL, reserve_id = NULL, old_reserve_id = NULL, description = NULL, note = NULL",
-        f"{_is('borrowernumber')} AND amountoutstanding = 0 AND timestamp < {{d30}} AND (issue_id IS NULL OR issue_id"
+        f"({_is('borrowernumber')} OR description IS NOT NULL OR note IS NOT NULL)"
+        " AND amountoutstanding = 0 AND timestamp < {d30} AND (issue_id IS NULL OR issue_id"
         " NOT IN (SELECT issue_id FROM issues)) AND (reserve_id IS NULL OR reserve_id NOT IN (SELECT reserve_id FROM"
         " reserves)) AND (reserve_id IS NOT NULL OR old_reserve_id IS NOT NULL OR itemnumber IS NOT NULL OR issue_id IS NOT NULL OR old_issue_id"
         " IS NOT NULL OR description IS NOT NULL OR note IS NOT NULL)",

@@ -32,7 +32,8 @@ from reticent.stores.sql.grants import ACCOUNTS, Account, sight
 from reticent.systems.load import shipped
 from reticent.systems.mapfile import Map, Series
 
-PATRONS = 3
+PATRONS, MARKED = 3, 6
+"""A case may mark three people more, who work there."""
 Rows = list[dict[str, Any]]
 Snapshot = Mapping[str, Rows]
 
@@ -53,6 +54,10 @@ class Case:
     """Table -> columns of rows whose purpose is open: severing must leave every byte of them."""
     stays: Mapping[str, str] = field(default_factory=dict)
     """"table" or "table.column" that still names a marked person after everything due was severed -> why."""
+    unmarked: Mapping[str, str] = field(default_factory=dict)
+    """"series: column" that says who, or is severed, and in which no marked person was planted -> why."""
+    nobodys: Mapping[str, str] = field(default_factory=dict)
+    """Series -> why what was written in a row stays when the system has taken its person out."""
     never_due: frozenset[str] = frozenset()
     """Series of which no row can be due in this release: the server's own keys see to it."""
     follows: frozenset[str] = frozenset()
@@ -81,6 +86,12 @@ class Case:
     @cached_property
     def tables(self) -> dict[str, list[tables.Column]]:
         return tables.read(self.loaded, self.release)
+
+    def has_persons(self, series: Series) -> bool:
+        """Whether this release has a column for one of the series' persons, or the series has none."""
+        columns = {column.name for column in self.tables[series.table]}
+        persons = {self.loaded.tables[series.table].fields[name].column for name in series.persons}
+        return not persons or bool(persons & columns)
 
 
 @dataclass
@@ -148,7 +159,7 @@ def staged(case: Case, folder: Path, url: str, server: Server | None = None, cro
     lab = kit.Lab(folder, url)
     with lab.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         tables.create(connection, case.tables)
-        planting = Planting(connection, case.loaded, case.tables, case.values, case.due, case.alive)
+        planting = Planting(connection, case.loaded, case.tables, case.values, case.due, case.alive, case.nobodys)
         for index in range(1, PATRONS + 1):
             planting.person(Person(index))
         bystanders = planting.bystander(Person(1, BYSTANDER, BYSTANDERS_FROM))
@@ -241,7 +252,7 @@ def promise(stage: Stage) -> None:
     """Find, plan, sever and check; then assert everything a map must keep."""
     case = stage.case
     before = stage.snapshot()
-    assert names_in(before), "nothing was planted"
+    _everything_planted(case, before)
     stage.said.clear()
     with statements_of(stage.server) as statement_log:
         due = _due(stage)
@@ -260,6 +271,41 @@ def promise(stage: Stage) -> None:
     _a_missing_right_is_named(stage)
 
 
+def _everything_planted(case: Case, before: Snapshot) -> None:
+    """Every field that says who, and every field that severing changes, holds something before it."""
+    asked, empty = set(), set()
+    for series in case.loaded.series:
+        fields = case.loaded.tables[series.table].fields
+        if series.table not in case.tables:
+            continue
+        here = {column.name for column in case.tables[series.table]}
+        severed = () if isinstance(series.sever, str) else series.sever
+        for name in {*series.persons, *severed}:
+            column = fields[name].column
+            if column not in here:
+                continue
+            asked.add(f"{series.id}: {column}")
+            values = [value for row in before[series.table] for value in _at(row, column.split("."))]
+            if name in series.persons and not any(map(_marks, values)):
+                empty.add(f"{series.id}: {column}")
+            if not any(value not in (None, "", b"", 0) for value in values):
+                empty.add(f"{series.id}: {column}")
+    excused = asked & set(case.unmarked)
+    assert empty == excused, f"planted nobody in {sorted(empty - excused)}; somebody in {sorted(excused - empty)}"
+
+
+def _at(found: Any, steps: list[str]) -> list[Any]:
+    """Return what stands at a path of a row."""
+    if isinstance(found, str) and found.startswith("{"):
+        found = json.loads(found)
+    if not steps:
+        return [found]
+    way, rest = steps[0].removesuffix("[]"), steps[1:]
+    inner = found.get(way) if isinstance(found, dict) else None
+    each = inner if steps[0].endswith("[]") and isinstance(inner, list) else [inner]
+    return [value for one in each for value in _at(one, rest)]
+
+
 def _attacks(case: Case) -> set[str]:
     """Return the re-link attacks this release has the columns for: each must have been run."""
     there = {f"{table}.{column.name}" for table, columns in case.tables.items() for column in columns}
@@ -267,6 +313,7 @@ def _attacks(case: Case) -> set[str]:
 
 
 def _due(stage: Stage) -> dict[str, int]:
+    stage.said.append(stage.lab.run("find").said)
     found = stage.run("find", code=1)
     assert not found["refused"], found["refused"]
     assert not found["unmapped"], found["unmapped"]
@@ -275,9 +322,11 @@ def _due(stage: Stage) -> dict[str, int]:
     due = {series["series"]: series["due"] for series in found["series"]}
     here = [series for series in stage.case.loaded.series if series.table in stage.case.tables]
     assert {series.id for series in here} == set(due), "every series that is here is counted"
-    severed = {series.id for series in here if series.sever != "nothing"} - stage.case.never_due
+    severed = {s.id for s in here if s.sever != "nothing" and stage.case.has_persons(s)} - stage.case.never_due
     missing = [name for name in sorted(severed) if due[name] < PATRONS]
     assert not missing, f"every series that severs needs planted rows that are due: {missing}"
+    due_after_all = [name for name in sorted(stage.case.never_due) if due[name]]
+    assert not due_after_all, f"rows of {due_after_all} can be due"
     return due
 
 
@@ -286,13 +335,20 @@ def _severed(stage: Stage, due: Mapping[str, int]) -> dict[str, int]:
     plan = str(stage.lab.folder / "plan.json")
     planned = stage.run("plan", "--out", plan, code=0)
     assert not planned["not_planned"], planned["not_planned"]
-    done = stage.run("sever", "--plan", plan, code=0)
+    done = stage.run("-v", "sever", "--plan", plan, code=0)
     assert all(step["still_due"] == 0 for step in done["steps"])
     severed = {step["series"]: int(step["severed"]) for step in done["steps"]}
     watched = {series.id for series in stage.case.loaded.series if series.sever == "nothing"}
     expected = {name: rows for name, rows in due.items() if name not in watched}
     wrong = {name: (rows, severed.get(name, 0)) for name, rows in expected.items() if rows != severed.get(name, 0)}
-    gone_with_others = {name for name in wrong if stage.case.loaded.one(name).table in stage.case.with_others}
+    deleting = {(series.table, series.id) for series in stage.case.loaded.series if series.sever == "delete"}
+    shared = {
+        name
+        for name in wrong
+        for table, other in deleting
+        if (table, name) != (table, other) and stage.case.loaded.one(name).table == table
+    }
+    gone_with_others = shared | {name for name in wrong if stage.case.loaded.one(name).table in stage.case.with_others}
     assert not wrong.keys() - gone_with_others, f"due and severed differ: {wrong}"
     assert all(was >= now for was, now in wrong.values()), wrong
     return severed
@@ -307,14 +363,14 @@ def _marks(value: object) -> bool:
     if value is None or isinstance(value, float):
         return False
     if isinstance(value, int):
-        return NUMBERS_FROM < value <= NUMBERS_FROM + PATRONS
+        return NUMBERS_FROM < value <= NUMBERS_FROM + MARKED
     raw = bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode()
     return any(needle in raw for needle in needles())
 
 
 def needles() -> list[bytes]:
     """Return what is searched for: the mark, and the numbers in decimal and as the end of a UUID."""
-    people = [Person(index) for index in range(1, PATRONS + 1)]
+    people = [Person(index) for index in range(1, MARKED + 1)]
     return [MARK.encode(), *(str(p.number).encode() for p in people), *(p.uuid.hex[-12:].encode() for p in people)]
 
 
@@ -379,10 +435,11 @@ def _statistics_whole(stage: Stage, before: Snapshot, after: Snapshot) -> None:
     """What was counted before is counted still: in the live rows, or in the tallies of the deleted ones."""
     loaded = stage.case.loaded
     for measure in loaded.measures:
-        if measure.table not in stage.case.tables:
-            continue
+        if measure.table not in stage.case.tables or not measure.date:
+            continue  # without a date it says how many there are today
         total = f"SELECT SUM(rows_counted) FROM totals WHERE measure = '{measure.id}' AND margin = ''"
-        counted = stage.lab.state(total)[0][0] or 0
+        counted = stage.lab.state(total)[0][0]
+        assert counted, f"{measure.id}: nothing was planted that is counted"
         if measure.when is None:
             assert counted == len(before[measure.table]), measure.id
             assert stage.lab.tally(measure.id) == len(before[measure.table]) - len(after[measure.table]), measure.id

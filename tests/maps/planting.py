@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 from tests.maps.tables import Column, Tables
 
+from reticent.model import Disposition
 from reticent.systems.mapfile import Map, Series
 from reticent.systems.structure import family
 
@@ -61,6 +62,7 @@ class Person:
         return json.dumps({"name": self.name, "card": self.card, "mail": self.mail, "number": self.number})
 
 
+_EMPTY = (Disposition.NULL, Disposition.OVERWRITE, Disposition.REMOVE_PATH, Disposition.REMOVE_ELEMENT)
 Value = object | Callable[[Person], object]
 """A value of a column, or how to make it from the person."""
 Row = Mapping[str, Value]
@@ -76,6 +78,7 @@ class Planting:
     values: Row
     due: Mapping[str, Row]
     alive: Mapping[str, tuple[Row, ...]]
+    nobodys: Collection[str] = ()
     _next: int = KEYS_FROM
 
     def person(self, person: Person) -> None:
@@ -87,6 +90,23 @@ class Planting:
         for table in self.loaded.tables:
             if table in self.tables:
                 planted.row(table, {}, again=False)
+        for series in self.loaded.series:
+            if series.id not in self.nobodys and (nobody := self._nobody(series)):
+                planted.row(series.table, nobody, again=True)
+
+    def _nobody(self, series: Series) -> Row:
+        """Say that a row names nobody any more: the system took the number out and left what was written."""
+        if (
+            series.table not in self.tables
+            or isinstance(series.sever, str)
+            or not set(series.sever) - set(series.persons)
+        ):
+            return {}
+        columns = {c.name: c for c in self.tables[series.table]}
+        persons = [self._column(series, name) for name in series.persons]
+        emptied = {name: None for name in persons if name in columns and columns[name].nullable}
+        due = {n: v for n, v in self.due.get(series.id, {}).items() if columns[n].key != "PRI"}
+        return {**due, **emptied} if emptied and len(emptied) == len(persons) and not self._single(series.table) else {}
 
     def bystander(self, person: Person) -> dict[str, list[dict[str, Any]]]:
         """Plant what is not due; return table -> its rows."""
@@ -110,16 +130,16 @@ class Planting:
     def _single(self, table: str) -> bool:
         """Whether a person can have one row only."""
         roster = self.loaded.roster
-        return (roster is not None and roster.table == table) or any(
-            c.key == "UNI" and self.refers(c) for c in self.tables[table]
-        )
+        primary = [c for c in self.tables[table] if c.key == "PRI"]
+        unique = [c for c in self.tables[table] if c.key == "UNI" or primary == [c]]
+        return (roster is not None and roster.table == table) or any(map(self.refers, unique))
 
     def refers(self, column: Column) -> str:
         """Return the column of the roster's table that a column repeats, "" if none."""
         roster = self.loaded.roster
         assert roster is not None
-        if column.parent[0] == roster.table:
-            return column.parent[1]
+        if column.parent[0] in self.tables:
+            return column.parent[1] if column.parent[0] == roster.table else ""
         fields = self.loaded.tables[column.table].fields if column.table in self.loaded.tables else {}
         for link in self.loaded.tables[column.table].links.values() if fields else ():
             for theirs, ours in link.on.items():
@@ -133,6 +153,14 @@ class Planting:
         return any(
             series.table == column.table and column.name in {self._column(series, name) for name in series.persons}
             for series in self.loaded.series
+        )
+
+    def emptied(self, column: Column) -> bool:
+        """Whether severing takes out what this column holds: then a person may stand there before."""
+        return any(
+            series.table == column.table and self._column(series, name) == column.name and action.disposition in _EMPTY
+            for series in self.loaded.series
+            for name, action in (() if isinstance(series.sever, str) else series.sever.items())
         )
 
     def _column(self, series: Series, name: str) -> str:
@@ -231,11 +259,11 @@ class _Planted:
             return self.row(roster.table, {}, again=False)[told]
         if column.table == roster.table and self._is(column, roster.table, roster.number):
             return self._number(column)
-        if self.planting.named(column):
-            return self._number(column)
         table, name = self.planting.joined(column)
         if table and table != column.table:
             return self.row(table, {}, again=False)[name]
+        if self.planting.named(column):
+            return self._number(column)
         return self._filler(column)
 
     def _is(self, column: Column, table: str, name: str) -> bool:
@@ -251,6 +279,12 @@ class _Planted:
         kind = family(column.type)
         if column.key == "PRI" and kind in ("whole", "number"):
             return self.planting.key()
+        if (
+            (kind in ("whole", "number") or column.type.lower() == "uuid")
+            and self.planting.emptied(column)
+            and column.key != "PRI"
+        ):
+            return self._number(column)
         if column.path and kind in ("whole", "number"):
             return None
         if column.type.lower() == "uuid":

@@ -11,11 +11,16 @@ import pytest
 import sqlalchemy as sa
 from tests.acts import kit
 from tests.maps import tables
-from tests.maps.acceptance import Case, Stage, promise, staged, write_site
+from tests.maps.acceptance import PATRONS, Case, Stage, promise, staged, write_site
+from tests.maps.planting import Person
 from tests.servers import Server
 
-NOBODY = 76_000_001
-"""An account that was deleted; Rails makes no foreign key."""
+
+def nobody(person: Person) -> int:
+    """An account that was deleted; Rails makes no foreign key."""
+    return person.number + PATRONS
+
+
 GUEST = """
     INSERT INTO users (id, email, encrypted_password, sign_in_count, guest, created_at, updated_at)
     VALUES (76000002, 'guest_1@example.com', 'x', 0, TRUE, '2020-03-02 10:00:00', '2020-03-02 10:00:00')
@@ -34,7 +39,7 @@ DEVISE = Case(
     "blacklight",
     values=ALL,
     due={
-        "bookmarks": {"user_id": NOBODY, "title": lambda person: person.name.encode()},
+        "bookmarks": {"user_id": nobody, "title": lambda person: person.name.encode()},
         "bookmarks.guest": {"user_id": 76_000_002, "document_id": "b1"},
     },
     alive={"bookmarks": ({"title": b"kept", "document_id": "b2"}, {"user_type": "Staff", "document_id": "b3"})},

@@ -26,6 +26,7 @@ from reticent.systems.structure import ColumnInfo, Structure, TableInfo
 VALUES: dict[str, Any] = {
     "*.deleted": True,
     "*.parent_circ": None,
+    "action.aged_circulation.parent_circ": 4242,
     "*.delay": "5 minutes",
     "action_trigger.hook.key": lambda person: f"hook{person.mark[0]}{person.index}",
     "action_trigger.hook.core_type": "circ",
@@ -96,6 +97,7 @@ VALUES: dict[str, Any] = {
     "asset.course_module_course.name": "101",
     "asset.course_module_course.section_number": "101",
     "money.aged_billing.billing_type": "x",
+    "money.materialized_billable_xact_summary.last_billing_type": "x",
     "money.aged_payment.payment_type": "x",
     "money.billing.billing_type": "x",
     "config.global_flag.value": None,
@@ -133,6 +135,8 @@ AROUND = (
     "UNION ALL SELECT id, staff_placed, phone_notify, sms_notify FROM action.aged_hold_request"),
     ("CREATE VIEW action.all_circulation AS SELECT c.id, u.home_ou AS usr_home_ou, u.profile AS usr_profile, "
     "c.xact_start FROM action.circulation c JOIN actor.usr u ON u.id = c.usr"),
+    ("UPDATE actor.usr u SET name_kw_tsvector = CAST(quote_literal(first_given_name) AS tsvector), mailing_address = a.id, "
+    "billing_address = a.id FROM actor.usr_address a WHERE a.usr = u.id"),
     "CREATE VIEW money.payment_view AS SELECT id, xact, note FROM money.cash_payment",
     # Things without a barcode are lent for as long as their type says; the system's own view says which still are.
     "CREATE TABLE config.non_cataloged_type (id integer, circ_duration interval)",
@@ -159,7 +163,7 @@ OTHER_HOOKS = (
     ),
     "UPDATE action_trigger.event SET event_def = 2, target = context_user, user_data = NULL WHERE user_data = '\"au\"'",
     (
-        "UPDATE action_trigger.event e SET target = (SELECT min(c.id) FROM action.circulation c WHERE c.usr = e.context_user) "
+        "UPDATE action_trigger.event e SET target = (SELECT min(c.id) FROM action.circulation c WHERE c.usr = COALESCE(e.context_user, 77000001)) "
         "WHERE event_def > 4"
     ),
     *(
@@ -195,6 +199,7 @@ STAYS = {
     "reporter.template.owner": "staff",
     "sip.session": "reported only: a terminal",
 }
+NOBODYS = {"survey_response": "an answer without a name: its group is nobody's number"}
 FOLLOWS = frozenset(
     f"container.{table}"
     for table in (
@@ -306,7 +311,14 @@ ALIVE: dict[str, tuple[dict[str, Any], ...]] = {
     },
 }
 BARE = Case(
-    "evergreen", values=VALUES, due=DUE, alive=ALIVE, stays=STAYS, follows=FOLLOWS, before=(*AROUND, *OTHER_HOOKS)
+    "evergreen",
+    values=VALUES,
+    due=DUE,
+    alive=ALIVE,
+    stays=STAYS,
+    follows=FOLLOWS,
+    nobodys=NOBODYS,
+    before=(*AROUND, *OTHER_HOOKS),
 )
 LIVE = replace(BARE, before=(*AROUND, *OTHER_HOOKS, *TRIGGERS))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.maps.acceptance import Case, promise, staged
+from tests.maps.acceptance import PATRONS, Case, promise, staged
 from tests.maps.planting import Person
 from tests.servers import Server
 
@@ -96,7 +96,10 @@ NEWER = {"login_token", "api_key"}
 OLD = replace(
     NEW,
     release="9",
-    due={**NEW.due, "search.saved": {"saved": True, "user_id": 76_000_001, "session_id": None}},
+    due={
+        **NEW.due,
+        "search.saved": {"saved": True, "user_id": lambda person: person.number + PATRONS, "session_id": None},
+    },
     stays={place: why for place, why in NEW.stays.items() if place not in NEWER},
     never_due=frozenset(),
 )

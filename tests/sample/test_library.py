@@ -9,8 +9,6 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine
-from tests.sample import marked
 
 from reticent.errors import UsageError
 from reticent.sample import library, names, schema
@@ -205,16 +203,6 @@ def test_nobody_borrows_when_the_doors_are_shut_and_no_item_is_out_twice(built: 
         "WHERE b.issuedate < a.returndate AND a.returndate < {today}"
     )
     assert _ask(built, twice) == 0
-
-
-def test_marked_patrons_can_move_in(built: Built, tmp_path: Path) -> None:
-    copy = sqlite3.connect(tmp_path / "copy.db")
-    built[0].backup(copy)
-    copy.close()
-    engine = create_engine(f"sqlite:///{tmp_path}/copy.db")
-    with engine.begin() as connection:
-        assert len(marked.plant_marked_patrons(connection)) > 300
-    engine.dispose()
 
 
 def test_the_same_seed_gives_the_same_library_and_another_another(tmp_path: Path) -> None:

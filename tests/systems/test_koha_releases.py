@@ -1,13 +1,7 @@
-"""The map on the tables real releases of Koha have, all of them: a library gets no alarm that never ends.
-
-``koha-RELEASE.csv`` lists, as read in that release, every column outside the map that looks like a person, has a
-key to borrowers or goes with rows the map knows, and where the mapped tables differ from ``koha.columns.csv``
-("absent" there: a column, or without one the table). 25.12 is the development line after 25.11.
-"""
+"""The map on the tables real releases of Koha have, all of them: a library gets no alarm that never ends."""
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,6 +10,8 @@ from pathlib import Path
 import pytest
 from tests.acts.kit import Lab
 from tests.servers import Server
+from tests.systems import koha_releases
+from tests.systems.koha_releases import RELEASES, facts
 
 from reticent.sample import schema
 from reticent.sample.schema import Column
@@ -23,35 +19,12 @@ from reticent.systems.fit import Fit, fit
 from reticent.systems.load import shipped
 from reticent.systems.structure import ColumnInfo, ForeignKey, Structure, TableInfo
 
-RELEASES = ("19.06", "23.05", "25.12")
 KOHA = shipped("koha")
 KEY = re.compile(r"(\w+)\.(\w+)(?: ON DELETE (CASCADE|SET NULL|RESTRICT))?")
 
 
-def _facts(release: str) -> list[dict[str, str]]:
-    text = Path(__file__).with_name(f"koha-{release}.csv").read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()))
-
-
-def _tables(release: str) -> dict[str, list[Column]]:
-    base = schema.tables("19.06" if release == "19.06" else "25.x")
-    tables = {name: {column.name: column for column in columns} for name, columns in base.items()}
-    for row in _facts(release):
-        table = tables.setdefault(row["table"], {})
-        if row["type"] != "absent":
-            nullable = row["key"] != "PRI"
-            table[row["column"]] = Column(
-                row["table"], row["column"], row["type"], nullable, key=row["key"], fk=row["fk"]
-            )
-        elif row["column"]:
-            del table[row["column"]]
-        else:
-            del tables[row["table"]]
-    return {name: list(columns.values()) for name, columns in tables.items()}
-
-
 def _structure(release: str) -> Structure:
-    return Structure({name: _table(name, columns) for name, columns in _tables(release).items()})
+    return Structure({name: _table(name, columns) for name, columns in koha_releases.tables(release).items()})
 
 
 def _table(name: str, columns: list[Column]) -> TableInfo:
@@ -73,16 +46,16 @@ def test_a_real_release_has_no_unmapped_place_and_no_refused_series(release: str
     found = fit(KOHA, _structure(release))
     assert found.unmapped == ()
     assert found.refused == {}
-    there = _tables(release)
+    there = koha_releases.tables(release)
     assert found.absent == {series.id for series in KOHA.series if series.table not in there}
 
 
-OUTSIDE = sorted({(release, row["table"]) for release in RELEASES for row in _facts(release)} - {
+OUTSIDE = sorted({(release, row["table"]) for release in RELEASES for row in facts(release)} - {
     (release, table) for release in RELEASES for table in KOHA.known
 })  # fmt: skip
 
 
-@pytest.mark.parametrize(("release", "table"), [one for one in OUTSIDE if one[1] in _tables(one[0])])
+@pytest.mark.parametrize(("release", "table"), [one for one in OUTSIDE if one[1] in koha_releases.tables(one[0])])
 def test_an_added_person_is_reported_in_every_table_that_holds_none(release: str, table: str) -> None:
     """What is called harmless is a column, never a table."""
     places = _with(release, table, "patron_cardnumber").unmapped
@@ -96,7 +69,7 @@ def test_an_added_person_is_reported_in_a_table_the_map_only_looks_things_up_in(
 
 
 def test_nothing_is_called_harmless_that_no_release_has() -> None:
-    read = {f"{row['table']}.{row['column']}" for release in RELEASES for row in _facts(release)}
+    read = {f"{row['table']}.{row['column']}" for release in RELEASES for row in facts(release)}
     assert set(KOHA.harmless) <= read
     assert all(KOHA.harmless.values())
 
@@ -104,7 +77,7 @@ def test_nothing_is_called_harmless_that_no_release_has() -> None:
 def test_the_facts_say_what_the_map_may_call_harmless_and_no_more() -> None:
     """Each column outside the map is called harmless by name, or is nobody's and has no key to a person."""
     for release in RELEASES:
-        for row in _facts(release):
+        for row in facts(release):
             name = f"{row['table']}.{row['column']}"
             if row["type"] == "absent" or row["table"] in KOHA.known or name in KOHA.harmless:
                 continue
@@ -125,7 +98,7 @@ def test_a_refusal_says_what_the_missing_column_was_wanted_for() -> None:
 
 def _without_branches_of_fees() -> dict[str, list[Column]]:
     """The shape of 17.11 and 18.12, in which a fee has no branch."""
-    tables = _tables("19.06")
+    tables = koha_releases.tables("19.06")
     tables["accountlines"] = [column for column in tables["accountlines"] if column.name != "branchcode"]
     return tables
 
@@ -163,7 +136,7 @@ def _create(lab: Lab, monkeypatch: pytest.MonkeyPatch, tables: dict[str, list[Co
 def test_an_empty_library_of_a_real_release_is_clean_until_a_person_is_added(
     release: str, empty: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _create(empty, monkeypatch, _tables(release))
+    _create(empty, monkeypatch, koha_releases.tables(release))
     found = empty.run("--json", "find")
     assert (found.json["unmapped"], found.json["refused"], found.code) == ([], [], 0), found.said
     empty.do("ALTER TABLE aqcontacts ADD COLUMN patron_cardnumber varchar(32)")

@@ -165,8 +165,7 @@ def _names(names: Sequence[str], columns: Sequence[Column] = (), dialect: str = 
 
 def _default(column: Column, dialect: str, release: str) -> str:
     name = f"{column.table}.{column.name}"
-    touched = name in _TOUCHED or (release == "19.06" and name in _TOUCHED_IN_1906)
-    touch = " ON UPDATE CURRENT_TIMESTAMP" if touched and dialect == "mysql" else ""
+    touch = " ON UPDATE CURRENT_TIMESTAMP" if is_touched(column, release) and dialect == "mysql" else ""
     if name in _DEFAULTS:
         return f" DEFAULT {_DEFAULTS[name]}"
     if column.nullable:
@@ -178,6 +177,12 @@ def _default(column: Column, dialect: str, release: str) -> str:
     if column.key == "PRI" or "text" in column.type or "blob" in column.type or "date" in column.type:
         return ""
     return " DEFAULT ''" if "char" in column.type else " DEFAULT 0"
+
+
+def is_touched(column: Column, release: str) -> bool:
+    """Whether MariaDB resets it at every UPDATE that does not name it."""
+    name = f"{column.table}.{column.name}"
+    return name in _TOUCHED or (release == "19.06" and name in _TOUCHED_IN_1906)
 
 
 def _type(column: Column, dialect: str) -> str:

@@ -237,6 +237,9 @@ class _Checker:
         place: tuple[str | int, ...] = ("series", index)
         self.names(series.table, [], *place, "table")
         self.names(series.table, series.persons, *place, "persons")
+        self.names(series.table, series.words, *place, "words")
+        if series.words and not series.persons:
+            self.fail("words stand beside persons; without them say it in tied", *place, "words")
         for key in ("date", "ended", "branch", "who"):
             if path := getattr(series, key):
                 self.path(series.table, path, *place, key)

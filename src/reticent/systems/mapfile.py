@@ -172,6 +172,8 @@ class Series(Strict):
     retention: str = ""
     """The retention setting that counts, if it is not the record class."""
     persons: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    """Fields in which anything may be written: a row is a tie while one of them is, whether or not it has a person."""
     tied: Condition | None = None
     date: str = ""
     """The field that says when the use was; ``ended`` if empty."""
@@ -213,7 +215,8 @@ class Series(Strict):
     def is_tied(self) -> Predicate:
         """Return the condition under which a row of the table is a tie."""
         persons = [And((Negation(IsNull(FieldName(p))), not_sentinel(p))) for p in self.persons]
-        parts: tuple[Predicate, ...] = (Or(tuple(persons)),) if persons else ()
+        said = [Negation(IsNull(FieldName(word))) for word in self.words]
+        parts: tuple[Predicate, ...] = (Or((*persons, *said)),) if persons else ()
         if self.tied is not None:
             parts += (self.tied,)
         return And(parts)
