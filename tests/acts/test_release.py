@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import json
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -182,7 +183,7 @@ def test_a_hosted_service_that_is_declared_is_named_with_whom_to_ask(
 def test_a_card_nobody_has_is_a_nil_return_that_says_so_by_count_only(sqlite_office: Office) -> None:
     made = released(sqlite_office, whole("29999999999999"))
     assert made.nil
-    assert "1 of 1 identifiers name no patron here" in made.files["nil-return.txt"].decode()
+    assert "1 of 1 identifiers name no patron here" in " ".join(made.files["nil-return.txt"].decode().split())
 
 
 def test_a_card_of_two_patrons_releases_nothing_and_is_not_called_complete(sample: kit.Sample, keys: Path, tmp_path: Path) -> None:  # fmt: skip
@@ -193,7 +194,7 @@ def test_a_card_of_two_patrons_releases_nothing_and_is_not_called_complete(sampl
     made = released(office, whole(card))
     assert made.nil
     assert made.exit_code == 3
-    assert "names more than one patron" in made.files["nil-return.txt"].decode()
+    assert "names more than one patron" in " ".join(made.files["nil-return.txt"].decode().split())
     lab.close()
 
 
@@ -221,7 +222,7 @@ def test_no_account_is_no_search(sqlite_office: Office) -> None:
         opened, gate, sqlite_office.book, sqlite_office.task(gate, sqlite_office.order(whole("1")), accounts={})
     )
     assert made.exit_code == 3
-    assert "No account" in made.files["nil-return.txt"].decode()
+    assert "No account" in " ".join(made.files["nil-return.txt"].decode().split())
 
 
 @pytest.mark.parametrize("by", [(), ("custodian",), ("counsel",)])
@@ -363,7 +364,7 @@ def test_where_the_law_opens_what_is_not_there_the_answer_is_nil_and_tells_no_co
     text = made.files["nil-return.txt"].decode()
     assert "Withheld by law" in text
     assert "75 ILCS 70/1" in text
-    assert "record(s)" not in text
+    assert not re.search(r"\d+ records?:", text)
     office.lab.close()
 
 

@@ -120,7 +120,8 @@ def test_an_order_from_the_paper_to_the_sealed_package(terminal: Terminal, tmp_p
     assert terminal.office.lab.url not in done.out + done.err
     assert done.json["records"] == sum(counts["counts"].values())
     plain = age_open((out / "release.zip.age").read_bytes(), court)
-    assert "order no. 12-CV-334 of Circuit Court of Lake County" in unzipped(plain)["data/records.txt"].decode()
+    listed = " ".join(unzipped(plain)["data/records.txt"].decode().split())
+    assert "Released under the court order no. 12-CV-334, issued by the Circuit Court of Lake County on" in listed
     about = " ".join(unzipped(plain)["data/about.txt"].decode().split())
     assert "the system's own numbers of copies and titles" in about
     assert "ils, old_issues: Finished loans" in about
@@ -235,6 +236,8 @@ def test_the_paper_checkpoint_is_printed_signed_and_recorded(terminal: Terminal,
     assert head is not None
     assert {package, *head.splitlines()[1:3]} <= set(said.split())
 
+    late = ("inquiry", "letter", "released_notice", "--inquiry", name, *terminal.identity, "--out", str(sheet))
+    assert "Nothing was released" in terminal.run(*late, code=2).said
     terminal.step(name, "search", "--attach", f"worksheet={tmp_path}/out/worksheet.txt", by=("custodian",))
     handed = ("--fact", f"package={package}")
     terminal.step(name, "prepare", *handed, "--fact", "places_not_searched=1", by=("custodian",))
@@ -273,8 +276,10 @@ def test_after_a_warrant_the_steps_named_are_those_of_a_warrant(terminal: Termin
     facts += ["competent_jurisdiction=true"]
     words = [word for fact in facts for word in ("--fact", fact)]
     terminal.step(name, "begin-warrant", "--sheet", str(sheet), *words, by=("custodian",))
-    terminal.step(name, "produce-under-warrant", by=("custodian",))
     gather = ("release", "gather", name, *terminal.identity, "--warrant", "--out", str(tmp_path / "out"))
+    unsigned = terminal.run(*gather, typed=f"ils={terminal.office.lab.url}\n", code=4).said
+    assert f"reticent inquiry advance {name} produce-under-warrant" in unsigned
+    terminal.step(name, "produce-under-warrant", by=("custodian",))
     said = terminal.run(*gather, typed=f"ils={terminal.office.lab.url}\n").said
     assert "list-inventory" in said
     assert "prepare" not in said
@@ -313,6 +318,19 @@ def test_a_patron_gets_their_own_records_at_the_terminal(terminal: Terminal, tmp
     assert done.json["complete"]
     assert card not in done.out + done.err
     assert card in (tmp_path / "mine" / "your-records.txt").read_text()
+
+
+def test_a_folder_that_is_taken_is_said_before_anything_is_severed(terminal: Terminal, tmp_path: Path) -> None:
+    """How much it was stands on the paper in it and nowhere else."""
+    number, card = terminal.office.card()
+    theirs = "SELECT COUNT(*) FROM old_issues WHERE borrowernumber = :n"
+    before = terminal.office.lab.ask(theirs, n=number)
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "other.txt").write_text("another's")
+    own = ("subject", "sever", *terminal.identity, "--out", str(tmp_path / "theirs"), "--identity-verified")
+    typed = f"ils={terminal.office.lab.url}\ncard:ils={card}\n"
+    assert "there already" in terminal.run(*own, typed=typed, code=2).said
+    assert terminal.office.lab.ask(theirs, n=number) == before > 0
 
 
 def test_what_is_typed_wrongly_is_not_repeated(terminal: Terminal, tmp_path: Path) -> None:

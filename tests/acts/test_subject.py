@@ -61,7 +61,7 @@ def test_everything_about_the_patron_and_about_nobody_else(office: Office) -> No
     assert [row["details"] for row in found if row["system"] == "proxy"] == ["url: /mine"]
     text = " ".join(made.files["your-records.txt"].decode().split())
     assert "What the library holds about you" in text
-    assert "Kept to" in text
+    assert "Kept until" in text
     assert "overdrive: digital_lending (cannot be reached; declared: contract: 90 days" in text
     assert "backups" in text
     assert made.exit_code == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import subprocess
 import sys
 from datetime import date
@@ -25,6 +26,7 @@ from reticent.guard.letters import (
     compose,
     defect,
     required,
+    visible,
 )
 from reticent.guard.letters import Letter as Made
 from reticent.guard.words import Defect
@@ -135,8 +137,8 @@ def test_what_cannot_be_seen_is_refused_and_not_repeated(text: str) -> None:
 
 
 def test_a_name_in_another_script_is_never_lost() -> None:
-    made = letter(Kind.REFUSAL, paper="письмо 信 of November 3")
-    assert "письмо 信" in as_text(made)
+    made = letter(Kind.REFUSAL, paper="письмо \U00030000 of November 3")
+    assert "письмо \U00030000" in as_text(made)
     assert "письмо" in words(as_pdf(letter(Kind.REFUSAL, paper="письмо of November 3")))
     with pytest.raises(SystemRefused, match="could not set") as refused:
         as_pdf(made)
@@ -178,3 +180,64 @@ def test_no_template_reaches_for_anything_outside() -> None:
 def test_every_defect_is_said_in_a_sentence(code: Defect) -> None:
     assert defect(code).endswith(".")
     assert "_" not in defect(code)
+
+
+def placed(pdf: bytes) -> list[tuple[str, float, float, float]]:
+    """Return each word with its left, right and the page's width, in points, by other code."""
+    done = subprocess.run(["pdftotext", "-bbox", "-", "-"], input=pdf, capture_output=True, check=True)
+    html = done.stdout.decode()
+    width = float(re.findall(r'<page width="([\d.]+)"', html)[0])
+    found = re.findall(r'<word xMin="([\d.]+)" yMin="[\d.]+" xMax="([\d.]+)" yMax="[\d.]+">(.*?)</word>', html)
+    return [(word, float(left), float(right), width) for left, right, word in found]
+
+
+def test_right_to_left_letters_do_not_reorder_the_line_around_them() -> None:
+    """Without isolation it reads "Custodian: 0100 555", and the name after that."""
+    made = card("Lakeside Public Library", [Call("custodian", "שרה כהן", "555 0100")], "Wis. Stat. 43.30", DAY)
+    left = {word: where for word, where, _, _ in placed(card_pdf(made, DAY))}
+    [name] = [where for word, where in left.items() if "הרש" in word]
+    assert name < left["555"] < left["0100"]
+
+
+@pytest.mark.parametrize("word", ["W" * 300, "http://x.example/" + "abc/" * 60, "ש" * 300])
+def test_a_word_longer_than_a_line_stays_on_the_page(word: str) -> None:
+    made = compose(Kind.DEFECT_NOTICE, dataclasses.replace(HEAD, to=[word]), {**VALUES, "paper": word}, [word])
+    found = placed(as_pdf(made))
+    assert found
+    assert [one for one, left, right, width in found if left < 71 or right > width - 71] == []
+
+
+def test_a_signature_never_stands_alone_on_a_page() -> None:
+    for count in range(15, 25):
+        made = compose(Kind.RECEIPT, HEAD, VALUES, ["An item of two lines " * 6] * count, confirmed=True)
+        done = subprocess.run(["pdftotext", "-", "-"], input=as_pdf(made), capture_output=True, check=True)
+        last = done.stdout.decode().split("\f")[-2]
+        assert "Ada Custodian" in last
+        assert "The records stay confidential" in last, count
+
+
+def test_names_that_need_a_joiner_are_written() -> None:
+    for name in ("می\u200cخواهد", "क्\u200dष"):
+        assert name in as_text(letter(Kind.REFUSAL, paper=name))
+        assert "\ufffd" not in visible(name)
+
+
+def test_a_letter_of_a_script_only_the_machine_has_is_set_where_it_has_it() -> None:
+    made = letter(Kind.REFUSAL, paper="the paper \U0001f600")
+    if subprocess.run(["fc-list", ":charset=1f600"], capture_output=True, check=True).stdout:
+        assert "\U0001f600" in words(as_pdf(made))
+    else:
+        with pytest.raises(SystemRefused, match="no font here"):
+            as_pdf(made)
+
+
+def test_a_letter_asks_for_no_date_the_paper_may_not_name() -> None:
+    assert "If the paper is to be answered by a date" in flat(as_text(letter(Kind.DEFECT_NOTICE)))
+
+
+def test_the_card_writes_its_day_as_letters_do() -> None:
+    assert "Printed November 28, 2026;" in flat(card_text(card("Lakeside", CALLS, "Wis. Stat. 43.30", DAY)))
+
+
+def test_a_paper_nobody_signs_ends_with_its_last_word() -> None:
+    assert as_text(dataclasses.replace(letter(Kind.REFUSAL), signer="", office="")).endswith("delay.\n")

@@ -23,7 +23,7 @@ from reticent.acts.release import Task, preview_path
 from reticent.errors import NotPermitted, UsageError
 from reticent.guard import letters
 from reticent.guard.instruments import InstrumentSheet
-from reticent.guard.words import FACTS, Standing, State
+from reticent.guard.words import FACTS, Ending, Standing, State
 from reticent.policy.gate import Asker, Gate
 from reticent.policy.orders import Act, Approval
 from reticent.ports import Journal
@@ -86,7 +86,14 @@ def open_inquiry(opened: Opened, name: str, identity: str, act: Act, accounts: A
             where=f"inquiry {name}",
             do=f"reticent inquiry advance {name} confirm-hold",
         )
-    return _handled(opened, inquiry, identity, act, inquiry.approvals(act), accounts, witness)
+    approvals = inquiry.approvals(act)
+    if act == "warrant" and not approvals:
+        raise NotPermitted(
+            "No officer has signed for what the warrant names.",
+            where=f"inquiry {name}",
+            do=f"reticent inquiry advance {name} produce-under-warrant",
+        )
+    return _handled(opened, inquiry, identity, act, approvals, accounts, witness)
 
 
 def open_preview(opened: Opened, name: str, identity: str, signed: Mapping[str, bytes], accounts: Accounts) -> Handled:
@@ -160,8 +167,9 @@ def paper_in_words(inquiry: Inquiry, identity: str) -> str:
     for _, sheet in reversed(sheets_of(inquiry, identity)):
         if isinstance(sheet, InstrumentSheet):
             number = f" no. {sheet.docket}" if sheet.docket else ""
-            giver = sheet.court_name or sheet.issuer
-            return f"{kind}{number}{f' of {giver}' if giver else ''}, issued {letters.day(sheet.issued)}"
+            court = sheet.court_name
+            giver = f"the {court}" if court and not court.lower().startswith("the ") else court or sheet.issuer
+            return f"the {kind}{number}, issued{f' by {giver}' if giver else ''} on {letters.day(sheet.issued)}"
     return f"your {kind}" if kind != "request" else "your request"
 
 
@@ -184,6 +192,8 @@ def write_letter(
         raise NotPermitted("The paper forbids telling the patron.", where=f"inquiry {name}", do="Ask counsel.")
     if kind is letters.Kind.PATRON_NOTICE and case.ending is not None:
         raise UsageError("This is past the day for a notice.", where=f"inquiry {name}", do="Write a released_notice.")
+    if kind is letters.Kind.RELEASED_NOTICE and case.ending not in _RELEASED:
+        raise UsageError("Nothing was released.", where=f"inquiry {name}", do="Before a release: patron_notice.")
     cite, confirmed = citation(opened)
     known = {"paper": paper_in_words(inquiry, identity) if identity else "your request", "citation": cite}
     first = inquiry.entries[0].taken.day if inquiry.entries else opened.clock.now().date()
@@ -205,6 +215,7 @@ def write_letter(
 
 
 _TO_THE_PATRON = (letters.Kind.PATRON_NOTICE, letters.Kind.RELEASED_NOTICE)
+_RELEASED = (Ending.PRODUCED, Ending.WARRANT_EXECUTED, Ending.COMPELLED, Ending.BY_DUTY)
 
 
 def paper_checkpoint(opened: Opened, package: str) -> list[str]:

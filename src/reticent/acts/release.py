@@ -117,8 +117,8 @@ def release(
     facts = facts_of(opened, gate, task)
     sheet = handover.worksheet(found, facts)
     if not found.ties:
-        answer = handover.nil_return(found, task.paper).encode()
-        return Released({"nil-return.txt": answer}, hashlib.sha256(answer).hexdigest(), sheet, found, nil=True)
+        files = _nil_return(opened, task, found)
+        return Released(files, hashlib.sha256(files["nil-return.txt"]).hexdigest(), sheet, found, nil=True)
     files = _payload(opened, task, found, facts)
     if recipient:
         files = {SEALED: sealing.close_to(packed(opened, "release", files), recipient)}
@@ -192,17 +192,31 @@ def facts_of(opened: Opened, gate: Gate, task: Task) -> dict[str, str]:
     }
 
 
+def _nil_return(opened: Opened, task: Task, found: Gathered) -> dict[str, bytes]:
+    head = _head(opened, task)
+    made = letters.Letter(
+        title="Nothing was found where we searched",
+        library=head.library,
+        date=letters.day(head.on),
+        reference=head.reference,
+        to=(),
+        parts=handover.nil_return(found, task.paper),
+        signer=head.signer,
+    )
+    return {"nil-return.txt": letters.as_text(made).encode()} | pdfs({"nil-return.pdf": made})
+
+
 def _payload(opened: Opened, task: Task, found: Gathered, facts: Mapping[str, str]) -> dict[str, bytes]:
-    head = letters.Head(opened.site.library.name, _custodian(opened), opened.clock.now().date(), task.order.case)
+    head = _head(opened, task)
     values = {"paper": task.paper, "citation": task.citation}
     notice = letters.compose(letters.Kind.REDISCLOSURE, head, values, confirmed=task.confirmed)
     listing = letters.Letter(
         title="Records released",
         library=opened.site.library.name,
         date=notice.date,
-        reference=task.order.case,
+        reference=head.reference,
         to=(),
-        parts=(task.paper, tuple(letters.visible(line) for line in handover.as_listing(found.ties))),
+        parts=(f"Released under {task.paper}:", handover.as_listing(found.ties), _END),
         signer=notice.signer,
     )
     files = records(found, facts) | {
@@ -211,6 +225,14 @@ def _payload(opened: Opened, task: Task, found: Gathered, facts: Mapping[str, st
     }
     files |= pdfs({"records.pdf": listing, "notice.pdf": notice})
     return files | {"custody.txt": handover.custody(files, facts).encode()}
+
+
+_END = "Here the list ends. Nothing else was released under it."
+
+
+def _head(opened: Opened, task: Task) -> letters.Head:
+    today = opened.clock.now().date()
+    return letters.Head(opened.site.library.name, _custodian(opened), today, f"Inquiry {task.order.case}")
 
 
 def records(found: Gathered, facts: Mapping[str, str]) -> dict[str, bytes]:

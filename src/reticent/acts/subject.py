@@ -108,8 +108,8 @@ def _explained(found: Gathered) -> list[str | tuple[str, ...]]:
     for name, facts in found.series.items():
         ours = [tie for tie in found.ties if f"{tie['system']}/{tie['series']}" == name]
         if ours:
-            parts.append(f"{facts.title}. Kept to {facts.purpose}, until: {facts.purpose_end}.")
-            parts.append(tuple(letters.visible(line) for line in handover.as_listing(ours)))
+            parts.append(f"{facts.title}. Purpose: {facts.purpose}. Kept until: {facts.purpose_end}.")
+            parts.append(handover.as_listing(ours))
     return parts or ["Where was looked, nothing was found. Where nobody looked is listed below."]
 
 

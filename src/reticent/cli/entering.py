@@ -80,15 +80,26 @@ def needs_account(site: Any) -> list[str]:
     return [name for name in searchable(site) if site.site.systems[name].kind not in KINDS]
 
 
-def write_out(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write files into a new folder only the user can read. Raises SystemRefused, UsageError if it is there."""
+def new_folder(folder: Path) -> None:
+    """Make a folder only the user can read, before anything is done that cannot be done again.
+
+    Raises SystemRefused, UsageError if it is there and not empty.
+    """
     try:
-        folder.mkdir(mode=0o700, parents=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        full = any(folder.iterdir())
+    except OSError:
+        raise SystemRefused("The folder cannot be made there.", where=str(folder), do="Name another place.") from None
+    if full:
+        raise UsageError("That folder is there already.", where=str(folder), do="Name a new one.")
+
+
+def write_out(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files into the folder ``new_folder`` made. Raises SystemRefused."""
+    try:
         for name, data in files.items():
             with os.fdopen(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as handle:
                 handle.write(data)
-    except FileExistsError:
-        raise UsageError("That folder is there already.", where=str(folder), do="Name a new one.") from None
     except OSError:
         raise SystemRefused("The files cannot be written there.", where=str(folder), do="Name another place.") from None
 

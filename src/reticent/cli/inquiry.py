@@ -392,6 +392,10 @@ def _signed_scope(inquiry: Inquiry, sheet: Any) -> str:
     return inquiry.scope_digest(scope.scope()) if scope is not None else ""
 
 
+def _moment(iso: str) -> str:
+    return f"{iso[:10]} {iso[11:16]} UTC"
+
+
 def _show_list(found: list[Inquiry]) -> None:
     from reticent.cli.output import say
 
@@ -410,11 +414,12 @@ def _show_case(inquiry: Inquiry, steps: list[dict[str, Any]]) -> None:
         say(f"holds: {one['hold']} until {one['until'][:10]}: {about}; scope {one['scope'] or 'as asked'}")
     for name, value in line.items():
         if value not in (None, [], False):
-            say(f"{name}: {', '.join(value) if isinstance(value, list) else value}")
+            shown = _moment(value) if name in ("hold_until", "last") else value
+            say(f"{name}: {', '.join(shown) if isinstance(shown, list) else shown}")
     say("\nTaken", "bold")
     for taken in map(_taken, inquiry.entries):
         ground = f"{taken['clause']}; {taken['statute']}"
-        say(f"  {taken['at'][:16]} {taken['step']} by {' and '.join(taken['by'])} ({ground})")
+        say(f"  {_moment(taken['at'])}: {taken['step']} by {' and '.join(taken['by'])} ({ground})")
     say("\nOpen from here", "bold")
     for one in steps:
         if one["refused"]:

@@ -272,7 +272,7 @@ def sign(
         say(done.adoption.statement().decode("ascii"))
         for one in done.loosenings:
             say(f"Loosened: {one}", "bold")
-        say(f"Signed by {', '.join(done.signed) or 'nobody'}; it needs {done.needed} officers.")
+        say(f"Signed by {', '.join(done.signed) or 'nobody'}; it needs {done.needed} officer{'s' * (done.needed > 1)}.")
         if done.in_force:
             say(f"Policy {done.adoption.bundle[:12]} is in force. Armed series must be armed again.", "bold")
             return

@@ -81,6 +81,7 @@ def gather(
         entering.warn("What will be written names persons, in the clear. Print it, then destroy it.")
     accounts = entering.entered(entering.needs_account(site), "Account (a database URL that may read names)")
     handled = open_inquiry(site, name, key, "warrant" if warrant else "release", accounts, witness)
+    entering.new_folder(out)
     made = act(site, handled.gate, handled.journal, handled.task, recipient=recipient, warrant=warrant)
     entering.write_out(out, {**made.files, "worksheet.txt": made.worksheet.encode()})
 

@@ -41,6 +41,7 @@ def export(
     given = entering.entered(names, "Account, or number on the card")
     cards = {name.removeprefix("card:"): text for name, text in given.items() if name.startswith("card:")}
     accounts = {name: text for name, text in given.items() if not name.startswith("card:")}
+    entering.new_folder(out)
     made = act(site, open_gate(site), asker, cards, accounts, identity_verified=verified, recipient=recipient)
     entering.write_out(out, made.files)
 
@@ -79,6 +80,8 @@ def sever(
     given = entering.entered(names, "Account, or number on the card")
     cards = {name.removeprefix("card:"): text for name, text in given.items() if name.startswith("card:")}
     accounts = {name: text for name, text in given.items() if not name.startswith("card:")}
+    if out is not None:
+        entering.new_folder(out)
     with output.progress(OPTIONS) as progress:
         done = act(site, open_gate(site), asker, cards, accounts, progress, identity_verified=verified)
     if out is not None:

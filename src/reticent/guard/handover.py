@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from reticent.guard.letters import visible
 from reticent.model import NotLookedAt, SeriesFacts
 from reticent.policy.permits import Scope
 
@@ -76,8 +77,8 @@ def as_csv(ties: Iterable[Tie]) -> bytes:
 
 
 def as_listing(ties: Sequence[Tie]) -> tuple[str, ...]:
-    """Return ties as lines for reading, one a tie."""
-    return tuple(f"{number}. {_line(dict(zip(COLUMNS, _row(tie), strict=True)))}" for number, tie in enumerate(ties, 1))
+    """Return ties as lines for reading, one a tie; what cannot be seen is marked, right to left kept in its place."""
+    return tuple(_line(dict(zip(COLUMNS, map(visible, _row(tie)), strict=True))) for tie in ties)
 
 
 def _line(row: Mapping[str, str]) -> str:
@@ -103,21 +104,32 @@ def where_parts(found: Gathered) -> tuple[str | tuple[str, ...], ...]:
     return (*head, "Searched:", searched or ("nothing",), "Not searched:", away or ("nothing known of",))
 
 
+def withheld_parts(found: Gathered) -> tuple[str | tuple[str, ...], ...]:
+    """Return what was not handed over: what the law withholds whether or not it is there, then what was found."""
+    law = ("Withheld by law:", found.limits) if found.limits else ()
+    if not found.withheld:
+        else_ = "else " if law else ""
+        return (*law, f"Nothing {else_}that was found inside the scope was withheld.")
+    lines = tuple(f"{_records(count)}: {why}" for why, count in sorted(found.withheld.items()))
+    return (*law, "Found and withheld:", lines)
+
+
 def where_searched(found: Gathered) -> str:
-    """Return the same as plain text, as it stands in every package and every nil return."""
-    return "\n".join(
-        "".join(f"  - {each}\n" for each in part) if isinstance(part, tuple) else part for part in where_parts(found)
-    )
+    """Return what was searched as plain text, as it stands in every package."""
+    return _plain(where_parts(found))
 
 
 def withheld(found: Gathered) -> str:
-    """Return what was not handed over: what the law withholds whether or not it is there, then what was found."""
-    law = "".join(["Withheld by law:\n", *(f"  - {one}\n" for one in found.limits)]) if found.limits else ""
-    if not found.withheld:
-        else_ = "else " if law else ""
-        return f"{law}Nothing {else_}that was found inside the scope was withheld.\n"
-    lines = [f"  - {count} record(s): {why}" for why, count in sorted(found.withheld.items())]
-    return law + "\n".join(["Found and withheld:", *lines]) + "\n"
+    """Return what was not handed over as plain text."""
+    return _plain(withheld_parts(found)).rstrip("\n") + "\n"
+
+
+def _plain(parts: Iterable[str | tuple[str, ...]]) -> str:
+    return "\n".join("".join(f"  - {each}\n" for each in part) if isinstance(part, tuple) else part for part in parts)
+
+
+def _records(count: int) -> str:
+    return f"{count} record{'' if count == 1 else 's'}"
 
 
 NUMBERS = (
@@ -136,21 +148,21 @@ def explained(found: Gathered) -> str:
     )
 
 
-def nil_return(found: Gathered, paper: str) -> str:
-    """Return the answer when nothing was found. It says where was looked, never that there is nothing."""
+def nil_return(found: Gathered, paper: str) -> tuple[str | tuple[str, ...], ...]:
+    """Return the parts of the answer when nothing was found. It says where was looked, never that there is nothing."""
     text = (
         f"The library has searched the systems named below for records within the scope of {paper}, and found none "
         "there to hand over. It severs the tie between a user and a use when its purpose ends, as a matter of "
         "routine. It makes no statement on places that were not searched; they are named too."
     )
-    return "\n".join([textwrap.fill(text, 78), "", where_searched(found), withheld(found)])
+    return (text, *where_parts(found), *withheld_parts(found))
 
 
 def worksheet(found: Gathered, facts: Mapping[str, str]) -> str:
     """Return the search worksheet: what was searched, by whom, before which witness, and what came out. No names."""
     head = [f"{name}: {value}" for name, value in facts.items()]
     rows = [
-        f"{one.system}: {one.ties} record(s) inside the scope" + (f"; stopped: {one.stopped}" if one.stopped else "")
+        f"{one.system}: {_records(one.ties)} inside the scope" + (f"; stopped: {one.stopped}" if one.stopped else "")
         for one in found.searched
     ]
     return "\n".join(["Search worksheet", *head, "", *rows, "", where_searched(found), withheld(found)])

@@ -27,6 +27,8 @@ LONGEST = 4000
 WIDTH = 78
 DRAFT = "DRAFT. Counsel has not confirmed the law this letter cites. Do not send it before counsel has read it."
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+_JOINERS = "\u200c\u200d"
+"""Persian, Hindi and other names cannot be written without them."""
 _ITEMS = "- {items}"
 _BLANK = "____________________"
 
@@ -129,7 +131,8 @@ def as_text(letter: Letter) -> str:
     blocks += [letter.reference, *_wrapped([letter.draft]), letter.title, "=" * min(len(letter.title), WIDTH)]
     for part in letter.parts:
         blocks.append("\n".join(_wrapped(part, "  - ") if isinstance(part, tuple) else _wrapped([part])))
-    blocks.append(f"\n{letter.signer}\n{letter.office}")
+    if letter.office:
+        blocks.append(f"\n{letter.signer}\n{letter.office}")
     return "\n\n".join(filter(None, blocks)).replace(f"{letter.title}\n\n=", f"{letter.title}\n=") + "\n"
 
 
@@ -175,7 +178,7 @@ def card(library: str, calls: Sequence[Call], citation: str, on: date) -> Card:
         (part["title"], "calls" in part, people if "calls" in part else tuple(part["lines"]))
         for part in words["section"]
     )
-    foot = words["foot"].format(citation=_shown("citation", citation), day=on.isoformat())
+    foot = words["foot"].format(citation=_shown("citation", citation), day=day(on))
     return Card(words["title"], _shown("library", library), sections, foot)
 
 
@@ -203,7 +206,7 @@ def _compiled(template: str, data: Mapping[str, Any], dated: str) -> bytes:
 
 def visible(value: str) -> str:
     """Return a record's own text on one line, with a mark in place of every character that cannot be seen."""
-    return "".join("\ufffd" if unicodedata.category(c) in _UNSEEN else c for c in " ".join(value.split()))
+    return _isolated("".join("\ufffd" if _unseen(c) else c for c in " ".join(value.split())))
 
 
 @cache
@@ -214,13 +217,22 @@ def _words(file: str = "letters") -> Mapping[str, Any]:
 def _shown(name: str, value: str) -> str:
     """Return a value as it is shown: one line, no control or direction characters."""
     text = " ".join(value.split())
-    if len(text) > LONGEST or any(unicodedata.category(c) in _UNSEEN for c in text):
+    if len(text) > LONGEST or any(map(_unseen, text)):
         raise UsageError(
             "A value of the letter is too long or holds characters that cannot be seen.",
             where=name,
             do=f"Write it anew, as plain text of at most {LONGEST} characters.",
         )
-    return text
+    return _isolated(text)
+
+
+def _unseen(character: str) -> bool:
+    return unicodedata.category(character) in _UNSEEN and character not in _JOINERS
+
+
+def _isolated(text: str) -> str:
+    """Return a value so that right-to-left letters in it do not reorder the sentence around it (UAX 9)."""
+    return f"\u2068{text}\u2069" if any(unicodedata.bidirectional(c) in ("R", "AL") for c in text) else text
 
 
 def _wrapped(rows: Sequence[str], mark: str = "") -> list[str]:
