@@ -167,6 +167,13 @@ def test_what_counts_as_longer(old: int | None, new: int | None, loosens: bool) 
     assert bool(published.loosenings) is loosens
 
 
+def test_years_are_told_as_years_and_what_others_keep_as_they_declared_it() -> None:
+    assert Kept("Photographs", "to know you", "you leave", 730).how_long == "until you leave, and 2 years more"
+    lent = Kept("Digital lending", "the service needs them", "", None, "contract: 90 days")
+    page = publish(replace(SITE, kept=(lent,)), shipped_adopted()).policy.text()
+    assert "Digital lending: kept elsewhere, as declared: contract: 90 days. Why: the service needs them." in page
+
+
 def test_something_newly_kept_is_a_loosening() -> None:
     before = publish(replace(SITE, kept=SITE.kept[:1]), shipped_adopted()).policy
     assert publish(SITE, shipped_adopted(), before).loosenings == (

@@ -197,6 +197,15 @@ def test_a_run_that_stopped_says_so_and_guesses_nothing() -> None:
     assert "already gone" not in page
 
 
+def test_a_run_that_severed_nothing_says_so_without_an_empty_table() -> None:
+    whole = results()
+    assert whole.run
+    steps = [{**step, "severed": 0} for step in whole.run["steps"]]
+    page = words(render(replace(whole, run={**whole.run, "steps": steps})))
+    assert "The last run severed nothing" in page
+    assert "Severed, by kind of record" not in page
+
+
 def test_what_is_held_back_tells_what_to_write() -> None:
     held = {each.reason: each for each in held_back(results())}
     assert '[retention]\npayment = "..."' in held["the site has not set retention.payment"].write
@@ -282,6 +291,7 @@ def test_the_promises_are_on_the_page_with_every_situation_to_try() -> None:
     shown = words(page)
     assert all(re.sub(r"\s+", " ", line.says) in shown for line in policy.lines)
     assert f"{len(policy.answers)} situations" in shown
+    assert not re.search(r">Clause</th><th[^>]*>Why", page), "every promise is kept: no empty column"
     assert "Refused: One person cannot give both approvals." in shown
     assert "<script" not in page
     assert "The policy in force cannot be loaded" in words(render(replace(results(), policy=None)))

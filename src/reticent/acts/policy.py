@@ -219,9 +219,8 @@ def _kept(opened: Opened) -> Iterator[Kept]:
     for name, system in opened.site.systems.items():
         if system.kind == "declared":
             title = ", ".join(one.replace("_", " ") for one in system.classes) or "records"
-            yield Kept(
-                f"{title.capitalize()} at {name}", "the service needs them", system.retention or "not known", None
-            )
+            what, declared = f"{title.capitalize()} at {name}", system.retention or "not known"
+            yield Kept(what, "the service needs them", "", None, declared)
             continue
         logs = system.kind in LOGS
         shown = series_of(opened.site, name, sources(opened.site, name)) if logs else map_of(opened.site, name).series

@@ -58,7 +58,11 @@ class Log(AbstractContextManager["Log"]):
         found = store.one("SELECT origin FROM ledger WHERE version = ?", (stores.VERSION,))
         if found != origin:
             store.close()
-            raise ConfigurationError("This is another library's ledger.", where=str(path), do=f"Expected {origin}.")
+            raise ConfigurationError(
+                "This is another library's ledger.",
+                where=str(path),
+                do=f"Expected {origin}: put the library's name back as it was, or name the right state folder.",
+            )
         return cls(store, origin, names)
 
     def __exit__(

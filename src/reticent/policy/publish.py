@@ -26,21 +26,28 @@ Op = Literal["same", "inserted", "struck"]
 
 @dataclass(frozen=True)
 class Kept:
-    """One thing the library keeps. ``days`` after the purpose ends; None where no end is set."""
+    """One thing the library keeps. ``days`` after the purpose ends; None where no end is set.
+
+    ``elsewhere``: what was declared of it, where others keep it.
+    """
 
     what: str
     why: str
     ends: str
     days: int | None
+    elsewhere: str = ""
 
     @property
     def how_long(self) -> str:
         """How long, in words."""
+        if self.elsewhere:
+            return f"elsewhere, as declared: {self.elsewhere}"
         if self.days is None:
             return f"until {self.ends}, and then without an end the library has set"
         if self.days == 0:
             return f"until {self.ends}"
-        return f"until {self.ends}, and {self.days} day{'s' if self.days > 1 else ''} more"
+        count, unit = (self.days // 365, "year") if self.days % 365 == 0 else (self.days, "day")
+        return f"until {self.ends}, and {count} {unit}{'s' if count > 1 else ''} more"
 
 
 @dataclass(frozen=True)

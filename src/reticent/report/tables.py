@@ -125,7 +125,9 @@ def unseen(places: Sequence[Mapping[str, str]], inventory: Document | None) -> T
 def promises(page: DirectorPage) -> Table:
     """Return a line a promise: its mark, its sentence, the clause it keeps, and why where it is not kept."""
     rows = [(line.says, f"{line.sign} {line.mark}", line.clause, line.why or line.story) for line in page.lines]
-    return Table("What the policy promises", ("Promise", "Mark", "Clause", "Why"), rows)
+    told = 4 if any(row[3] for row in rows) else 3
+    columns = ("Promise", "Mark", "Clause", "Why")[:told]
+    return Table("What the policy promises", columns, [row[:told] for row in rows])
 
 
 def situations(page: DirectorPage) -> Table:
