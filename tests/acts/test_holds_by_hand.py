@@ -108,6 +108,7 @@ def test_a_library_without_officers_is_told_whom_to_name(sqlite_lab: kit.Lab) ->
     done = sqlite_lab.run("hold", "place", "circulation", "--until", soon)
     assert done.code == 2
     assert "names no officer who may sign" in done.said
+    assert "No hold was placed" in sqlite_lab.run("hold", "list").said
 
 
 def test_asking_again_prolongs_nothing(desk: Desk) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -218,6 +219,15 @@ def test_letters_and_the_card_are_written_from_the_register(terminal: Terminal, 
     )
 
 
+def test_a_request_is_named_as_people_name_it(terminal: Terminal, tmp_path: Path) -> None:
+    new = ("inquiry", "new", "--channel", "visit", "--party", "relative", "--level", "private")
+    name = str(terminal.run("--json", *new).json["inquiry"])
+    terminal.step(name, "triage", "--fact", "kind=guardian_request")
+    out = tmp_path / "letter.txt"
+    terminal.run("inquiry", "letter", "refusal", "--inquiry", name, *terminal.identity, "--out", str(out))
+    assert "considered your request as a parent or guardian, received" in " ".join(out.read_text().split())
+
+
 def test_the_paper_checkpoint_is_printed_signed_and_recorded(terminal: Terminal, tmp_path: Path) -> None:
     office = terminal.office
     name = terminal.paper(office.card()[1])
@@ -318,6 +328,8 @@ def test_a_patron_gets_their_own_records_at_the_terminal(terminal: Terminal, tmp
     assert done.json["complete"]
     assert card not in done.out + done.err
     assert card in (tmp_path / "mine" / "your-records.txt").read_text()
+    said = terminal.run(*own, str(tmp_path / "again"), "--identity-verified", typed=typed).out
+    assert re.search(r"^  reticent inquiry advance INQUIRY hand-to-subject .* --fact package=[0-9a-f]{64}$", said, re.M)
 
 
 def test_a_folder_that_is_taken_is_said_before_anything_is_severed(terminal: Terminal, tmp_path: Path) -> None:

@@ -220,8 +220,8 @@ def test_the_marked_pdf_tells_struck_and_inserted_in_words() -> None:
     before = publish(SITE, shipped_adopted()).policy
     longer = replace(SITE, kept=(replace(SITE.kept[0], days=30), *SITE.kept[1:]))
     shown = words(published_pdf(publish(longer, shipped_adopted(), before), NOW, marked=True))
-    assert "[inserted: owed, and 30 days more.]" in shown
-    assert "[struck: owed.]" in shown
+    assert "nothing is [struck: owed.] [inserted: owed, and 30 days more.]" in shown
+    assert "What would be loosened Each of these protects less" in shown
     assert "kept longer: Loans (0 days before, 30 days now)" in shown
 
 

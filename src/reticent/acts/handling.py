@@ -170,7 +170,15 @@ def paper_in_words(inquiry: Inquiry, identity: str) -> str:
             court = sheet.court_name
             giver = f"the {court}" if court and not court.lower().startswith("the ") else court or sheet.issuer
             return f"the {kind}{number}, issued{f' by {giver}' if giver else ''} on {letters.day(sheet.issued)}"
-    return f"your {kind}" if kind != "request" else "your request"
+    return f"your {_REQUESTS.get(kind, kind)}"
+
+
+_REQUESTS = {
+    "informal request": "request",
+    "guardian request": "request as a parent or guardian",
+    "exigent request": "emergency request",
+    "own request": "request for your own record",
+}
 
 
 def write_letter(

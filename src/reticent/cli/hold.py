@@ -69,7 +69,7 @@ def _signed(
 
 @app.command("list")
 def show() -> None:
-    """List every hold."""
+    """List the holds placed by hand; `inquiry list` tells those of inquiries."""
     from reticent.cli.output import show_holds
 
     holds = opened().holds.all()

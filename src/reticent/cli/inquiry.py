@@ -392,6 +392,10 @@ def _signed_scope(inquiry: Inquiry, sheet: Any) -> str:
     return inquiry.scope_digest(scope.scope()) if scope is not None else ""
 
 
+def _groups(who: list[str]) -> str:
+    return (", or " if any(" and " in one for one in who) else " or ").join(who)
+
+
 def _moment(iso: str) -> str:
     return f"{iso[:10]} {iso[11:16]} UTC"
 
@@ -426,7 +430,7 @@ def _show_case(inquiry: Inquiry, steps: list[dict[str, Any]]) -> None:
             continue
         facts = ", ".join(name for name in one["facts"] if name not in _OURS) or "none"
         also = f"; also: {', '.join(may)}" if (may := [name for name in one["may"] if name not in _OURS]) else ""
-        say(f"  {one['step']}: {one['what']}; by {' or '.join(one['who'])}; facts: {facts}{also}")
+        say(f"  {one['step']}: {one['what']}; by {_groups(one['who'])}; facts: {facts}{also}")
     if later := [one for one in steps if one["refused"]]:
         say("\nRefused as it stands", "bold")
         for one in later:

@@ -35,7 +35,8 @@ def show(place: _PLACE = "") -> None:
 
     def shown() -> None:
         say(f"{pack.name} ({pack.jurisdiction}): {'; '.join(pack.citations)}", "bold")
-        say(f"{found.standing}; {_READ[pack.reading]}, as of {pack.as_of or 'no date'}; review by {pack.review_by}.")
+        dated = f", as of {pack.as_of}" if pack.as_of else ""
+        say(f"{found.standing}; {_READ[pack.reading]}{dated}; review by {pack.review_by}.")
         say(pack.summary)
         for rule in pack.rule:
             _show_rule(rule)

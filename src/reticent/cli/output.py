@@ -277,11 +277,15 @@ def show_form(answered: Form) -> None:
 
 
 def show_holds(holds: Sequence[Hold]) -> None:
-    """Print the holds."""
+    """Print the holds that were placed by hand; those of inquiries stand in the register."""
     table = _table("no.", "scope", "placed", "until", "released", numbers=(0,))
     for hold in holds:
         _row(table, hold.id, hold.scope, hold.placed[:10], hold.until[:10], (hold.released or "")[:10])
-    _console().print(table)
+    if holds:
+        _console().print(table)
+    else:
+        say("No hold was placed by `reticent hold place`.")
+    say("Those of inquiries: reticent inquiry list")
 
 
 def show_check(report: CheckReport) -> None:

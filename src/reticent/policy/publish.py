@@ -110,7 +110,7 @@ class Published:
         """Raise NotPermitted when something is loosened and ``vote`` (the minutes' digest) is empty."""
         if self.loosenings and not vote:
             raise NotPermitted(
-                "The new policy keeps less than the one adopted last, and no vote is recorded: "
+                "The new policy protects less than the one adopted last, and no vote is recorded: "
                 + "; ".join(self.loosenings),
                 do="Put the marked-up policy to the governing body, then: reticent policy sign --vote MINUTES.",
             )

@@ -68,13 +68,13 @@ def published_pdf(published: Published, made: datetime, *, marked: bool) -> byte
     policy = published.policy
     before: list[str] = []
     plain = [{"heading": s.heading, "sentences": [[("same", one)] for one in s.sentences]} for s in policy.sections]
-    changed = [{"heading": s.heading, "sentences": s.sentences} for s in published.marked]
+    changed: list[dict[str, object]] = [{"heading": s.heading, "sentences": s.sentences} for s in published.marked]
     if marked:
         before = ["This version shows what would change: [inserted: words] and [struck: words]."]
     if marked and published.loosenings:
-        said = "Each of these keeps less than the policy adopted last. They need the vote of the governing body."
-        loosened = {"heading": "What would be loosened", "sentences": [[("same", one)] for one in published.loosenings]}
-        before, changed = [*before, said], [loosened, *changed]
+        said = "Each of these protects less than the policy adopted last. They need the vote of the governing body."
+        sentences = [[("same", one)] for one in published.loosenings]
+        changed = [{"heading": "What would be loosened", "lead": said, "sentences": sentences}, *changed]
     data = {
         "library": policy.library,
         "title": f"Confidentiality policy of {policy.library}",
