@@ -48,9 +48,8 @@ def export(
     def show() -> None:
         say(f"Written to {out}: {', '.join(sorted(made.files))}.")
         say("Where an inquiry was recorded:", "dim")
-        say(
-            f"  reticent inquiry advance INQUIRY hand-to-subject --fact identity=card_and_id --fact package={made.digest}"
-        )
+        facts = f"--fact identity=card_and_id --fact package={made.digest}"
+        say(f"  reticent inquiry advance INQUIRY hand-to-subject {facts}")
         if not made.found.complete:
             say("A system was not searched to its end; the papers say so.", "bold")
 
