@@ -114,3 +114,18 @@ def test_the_file_is_looked_for_in_the_order_documented(tmp_path: Path, monkeypa
     monkeypatch.setenv("RETICENT_SITE", "/elsewhere.toml")
     assert find_file(None) == Path("/elsewhere.toml")
     assert find_file(Path("given.toml")) == Path("given.toml")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('name = "L"\njurisdiction = "Wisconsin"', "jurisdiction: write a state as in US-WI"),
+        ('name = "L"\n[systems.e-books]\nkind = "koha"', "small letters, digits and _"),
+        ('name = "L"\n[cluster]\nscheduler = "host"', "write an address as in tcp://host:8786"),
+    ],
+)
+def test_what_a_text_should_look_like_is_said_in_words(tmp_path: Path, line: str, said: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        read_site(written(tmp_path, f'[library]\n{line}\n[systems.ils]\nkind = "koha"\n'))
+    assert said in str(refused.value)
+    assert "pattern" not in str(refused.value)

@@ -15,7 +15,7 @@ from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from reticent.errors import ConfigurationError
 from reticent.model import RecordClass
@@ -72,11 +72,36 @@ class Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _form(pattern: str, words: str) -> AfterValidator:
+    """Check a text, and say in words what it should look like: a pattern tells a librarian nothing."""
+
+    def checked(text: str) -> str:
+        if not re.match(pattern, text):
+            raise ValueError(words)
+        return text
+
+    return AfterValidator(checked)
+
+
+Jurisdiction = Annotated[str, _form(r"([A-Z]{2}(-[A-Z0-9]{1,3})?)?\Z", "write a state as in US-WI")]
+SignKey = Annotated[
+    str,
+    _form(
+        r"(ssh-ed25519|ecdsa-sha2-nistp256|sk-ssh-ed25519@openssh\.com) \S+",
+        "write the public line of an SSH key: ssh-ed25519, ecdsa-sha2-nistp256 or sk-ssh-ed25519@openssh.com",
+    ),
+]
+Tenant = Annotated[str, _form(r"([a-z][a-z0-9_]*)?\Z", "write small letters, digits and _, a letter first")]
+Bundle = Annotated[str, _form(r"[a-z0-9_]{0,30}\Z", "write at most 30 small letters, digits and _")]
+Name = Annotated[str, _form(r"[a-z0-9_]{1,30}\Z", "a system's name is 1 to 30 small letters, digits and _")]
+Scheduler = Annotated[str, _form(r"((tcp|tls)://[^/\s]+)?\Z", "write an address as in tcp://host:8786")]
+
+
 class Library(Strict):
     """Who the library is, and in a shared system whose rows are its own."""
 
     name: str = Field(min_length=1)
-    jurisdiction: str = Field(default="", pattern=r"^([A-Z]{2}(-[A-Z0-9]{1,3})?)?$")
+    jurisdiction: Jurisdiction = ""
     branches: tuple[str, ...] | Literal["all"] = ()
     closed: tuple[date, ...] = ()
     """Days without office hours besides weekends and federal holidays; no clock in working days counts them."""
@@ -94,7 +119,7 @@ class Officer(Strict):
     """A person who may approve, with a signing key (SSH) and a sealing key (age)."""
 
     name: str
-    sign: str = Field(pattern=r"^(ssh-ed25519|ecdsa-sha2-nistp256|sk-ssh-ed25519@openssh\.com) \S+")
+    sign: SignKey
     age: str = ""
     phone: str = ""
     """Where they are reached at any hour; printed on the desk card, nowhere else."""
@@ -148,14 +173,14 @@ class System(Strict):
     """Files in which the system keeps its settings (VuFind's config.ini); only what the map asks about is read."""
     copies: dict[str, Copy] = {}
     map: Path | None = None
-    tenant: str = Field(default="", pattern=r"^([a-z][a-z0-9_]*)?$")
+    tenant: Tenant = ""
     """Whose schemas are meant, of a kind of system that serves several libraries from one database (FOLIO)."""
     branches: tuple[str, ...] | Literal["all"] = ()
     """Whose rows of this system are ours, where they are not named as [library] names them."""
     paths: tuple[str, ...] = ()
     config: str = ""
     format: str = ""
-    bundle: str = Field(default="", pattern=r"^[a-z0-9_]{0,30}$")
+    bundle: Bundle = ""
     pseudonyms: bool = False
     """Of logs: replace addresses, accounts and sessions by pseudonyms of the day instead of removing them."""
     classes: tuple[RecordClass, ...] = ()
@@ -176,7 +201,7 @@ class Sever(Strict):
 class Cluster(Strict):
     """Other machines that sever logs; they see the same files under the same names."""
 
-    scheduler: str = Field(default="", pattern=r"^((tcp|tls)://[^/\s]+)?$")
+    scheduler: Scheduler = ""
 
 
 class Statistics(Strict):
@@ -216,7 +241,7 @@ class Site(Strict):
     state: State = State()
     retention: dict[str, Duration] = {}
     schedule: dict[str, str] = {}
-    systems: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]{1,30}$")], System] = Field(min_length=1)
+    systems: dict[Name, System] = Field(min_length=1)
     sever: Sever = Sever()
     cluster: Cluster = Cluster()
     statistics: Statistics = Statistics()

@@ -78,6 +78,8 @@ def test_the_patrons_own_paper_says_how_much_and_what_stays_and_why(office: Offi
     assert f"Finished loans: {gone}" in text
     assert "Stays, because its rows have no number of their own" in text
     assert "ils: Open loans" in text
+    assert "Stays, because the library has not decided yet how long these must be kept" in text
+    assert "retention." not in text
     assert card not in text
     assert paper["severed.pdf"].startswith(b"%PDF")
     counts = {str(rows) for rows in made.severed.values() if rows > 9}

@@ -22,7 +22,7 @@ from reticent.report.figures import kept
 from reticent.report.page import TEMPLATES, render
 from reticent.report.results import Purpose, Results, Statistics
 from reticent.report.tables import against
-from reticent.report.verdict import verdict
+from reticent.report.verdict import Verdict, verdict
 from reticent.report.waiting import held_back
 from reticent.report.words import CLASSES, DISPOSITIONS, MEND, NO_ITEM, NOT_SET, shown
 from reticent.site import Site
@@ -137,6 +137,13 @@ def test_kept_is_said_in_one_sentence_with_what_was_not_looked_at() -> None:
     page = words(render(ANSWERS["kept"][0]))
     (sentence,) = [each for each in re.split(r"(?<=[.?]) ", page) if each.startswith("Kept in")]
     assert "not looked at: ils (replicas; backups)" in sentence
+
+
+def test_systems_that_miss_the_same_places_are_named_together() -> None:
+    away = [{"system": name, "place": "digital_lending", "why": "cannot be reached"} for name in ("a", "b", "c")]
+    away.append({"system": "ils", "place": "backups", "why": "elsewhere"})
+    unseen = Verdict("kept", "", [], 0, away).unseen
+    assert unseen == "a, b and c (digital_lending), ils (backups)"
 
 
 def test_without_a_check_nothing_is_called_kept() -> None:

@@ -20,6 +20,7 @@ from reticent.keyring import sealing
 from reticent.model import RecordClass
 from reticent.policy.gate import Asker, Gate
 from reticent.policy.permits import Scope
+from reticent.report.words import NOT_SET
 
 SEALED = "your-records.zip.age"
 
@@ -119,7 +120,8 @@ def severed_paper(opened: Opened, done: Forgotten) -> dict[str, bytes]:
     parts: list[str | tuple[str, ...]] = ["Severed, by number of records:", gone or ("nothing was over",)]
     parts += ["What follows is where something of yours may stay, and why. It does not say that something is there."]
     for why, what in done.stays.items():
-        parts += [f"Stays, because {why}:", tuple(what)]
+        unset = "the library has not decided yet how long these must be kept"
+        parts += [f"Stays, because {unset if why.startswith(NOT_SET) else why}:", tuple(what)]
     parts += [
         "What was severed can no longer be found under your name here. It may stand in backups until they expire."
     ]

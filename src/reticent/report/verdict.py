@@ -29,7 +29,14 @@ class Verdict:
         places: dict[str, list[str]] = {}
         for each in self.not_looked_at:
             places.setdefault(each["system"], []).append(each["place"])
-        return ", ".join(f"{system} ({'; '.join(names)})" for system, names in places.items())
+        alike: dict[tuple[str, ...], list[str]] = {}
+        for system, names in places.items():
+            alike.setdefault(tuple(names), []).append(system)
+        return ", ".join(f"{_and(systems)} ({'; '.join(names)})" for names, systems in alike.items())
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def verdict(results: Results) -> Verdict:
