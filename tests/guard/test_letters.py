@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 import subprocess
 import sys
@@ -241,3 +242,13 @@ def test_the_card_writes_its_day_as_letters_do() -> None:
 
 def test_a_paper_nobody_signs_ends_with_its_last_word() -> None:
     assert as_text(dataclasses.replace(letter(Kind.REFUSAL), signer="", office="")).endswith("delay.\n")
+
+
+@pytest.mark.parametrize("kind", [Kind.RECEIPT, Kind.PAPER_CHECKPOINT])
+def test_lines_to_be_signed_are_a_thumb_apart_and_on_one_page(kind: Kind) -> None:
+    done = subprocess.run(["pdftotext", "-bbox", "-", "-"], input=as_pdf(letter(kind)), capture_output=True, check=True)
+    html = done.stdout.decode()
+    assert html.count("<page ") == 1
+    lines = sorted({float(bottom) for bottom in re.findall(r'yMax="([\d.]+)">_{20,}', html)})
+    assert len(lines) > 2
+    assert min(below - above for above, below in itertools.pairwise(lines)) > 25, "points"
