@@ -10,7 +10,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyrage
@@ -603,6 +603,11 @@ def test_the_command_line_from_contact_to_report(desk: Desk, monkeypatch: pytest
     assert "Jane Marked" in opened
     assert name in run("inquiry", "list").out
     assert "must anything be preserved" in run("inquiry", "due").said
+    run(*advance, "answer-hold", "--fact", "place=false", "--key", key)
+    for step in (("finish",), ("debrief", "--fact", "minutes=5", "--fact", "cents=0"), ("close",)):
+        run(*advance, *step, "--key", key)
+    day = (desk.clock.now() + timedelta(days=3 * 365)).date()
+    assert f"Kept until {day}; then: reticent inquiry advance {name} dispose" in run("inquiry", "show", name).said
     page = desk.folder / "inquiries.html"
     report = run("--json", "inquiry", "report", "--out", str(page)).json
     line = {"level": "local", "kind": "informal_request", "ending": "refused", "band": "1 to 4"}

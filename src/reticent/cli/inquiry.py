@@ -134,6 +134,9 @@ def show(
         if read:
             say("What follows names persons. It is confidential.\n", "bold")
         _show_case(found, steps)
+        if found.case.state == "closed":
+            until = (found.case.at + site.site.inquiries.retention).date()
+            say(f"Kept until {until}; then: reticent inquiry advance {name} dispose")
         for step, sheet in read:
             say(f"\nSheet of {step}", "bold")
             say("\n".join(_written(sheet.model_dump(mode="json"))))
