@@ -133,6 +133,33 @@ def test_a_map_is_drafted_and_loads(sqlite_lab: kit.Lab) -> None:
     assert not [card for card in cards(sqlite_lab) if card in written]
 
 
+def test_a_user_name_that_is_a_key_of_json_is_nowhere_written(sqlite_lab: kit.Lab) -> None:
+    """In 60 documents, and in every one; a patron's, and somebody's the roster does not have."""
+    site(sqlite_lab)
+    with sqlite_lab.engine.begin() as connection:
+        run = connection.exec_driver_sql
+        run("UPDATE borrowers SET userid = 'jansenmaria' WHERE cardnumber = ?", (cards(sqlite_lab)[3],))
+        run("CREATE TABLE shelves (id integer PRIMARY KEY, doc text)")
+        for number, card in enumerate(cards(sqlite_lab)):
+            doc = {"title": f"T {number}", "jansenmaria": {"card": card}, "nobodyatall": card}
+            doc |= {"otherperson": hashlib.sha1(card.encode()).hexdigest()} if number < 60 else {}
+            run("INSERT INTO shelves VALUES (?, ?)", (number, json.dumps(doc)))
+    sqlite_lab.close()
+    out = sqlite_lab.folder / "own.toml"
+    said = [sqlite_lab.run("--json", "map", "draft", "ils", "--out", str(out)).out, out.read_text()]
+    found = sqlite_lab.run("--json", "find")
+    assert {"doc$.*1.card", "doc$.*2"} <= set(place(found.json, "shelves")["columns"])
+    assert "shelves(doc$.*3)" in {each["place"] for each in found.json["weak_pseudonyms"]}
+    said += [
+        found.out,
+        sqlite_lab.run("--json", "check").out,
+        sqlite_lab.run("find").said,
+        sqlite_lab.run("check").said,
+    ]
+    said += [path.read_bytes().decode("latin-1") for path in (sqlite_lab.folder / "state").rglob("*") if path.is_file()]
+    assert not [name for name in ("jansenmaria", "nobodyatall", "otherperson") if any(name in each for each in said)]
+
+
 @pytest.mark.parametrize("tables", [400, pytest.param(5000, marks=pytest.mark.soak)])
 def test_a_database_of_many_tables(sqlite_lab: kit.Lab, tables: int) -> None:
     site(sqlite_lab)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -23,6 +23,8 @@ _ALONE = 0.95
 TEXTS = 500
 """Texts of one place that are searched for everybody."""
 _DEEPEST = 8
+_FIELDS = 20
+"""Keys that name no field of one column's documents, up to which each is judged by itself."""
 _KEY = re.compile(r"[A-Za-z_-]{1,40}")
 _FREE = re.compile(r"[^\w.@+-]")
 
@@ -40,11 +42,13 @@ def text(value: object) -> str:
     return str(value)
 
 
-def examined(crowd: Crowd, table: str, column: str, values: Sequence[Any]) -> Iterator[Overlap | None]:
+def examined(
+    crowd: Crowd, table: str, column: str, values: Sequence[Any], keys: Mapping[str, str]
+) -> Iterator[Overlap | None]:
     """Yield an Overlap for the column, or for each JSON path in it; None for one with too few distinct values."""
     texts = _texts(values)
     if documents := _documents(texts):
-        for path, found in _paths(documents).items():
+        for path, found in _paths(documents, keys).items():
             yield _overlap(crowd, table, column, found, path)
     elif overlap := _overlap(crowd, table, column, texts):
         yield replace(overlap, once=_once([value for value in values[:HEAD] if value is not None]))
@@ -52,9 +56,23 @@ def examined(crowd: Crowd, table: str, column: str, values: Sequence[Any]) -> It
         yield None
 
 
-def inside(values: Sequence[Any]) -> dict[str, set[str]]:
+def inside(values: Sequence[Any], keys: Mapping[str, str]) -> dict[str, set[str]]:
     """Return JSON path -> the distinct texts there; empty for a column that holds something else."""
-    return _paths(_documents(_texts(values)))
+    return _paths(_documents(_texts(values)), keys)
+
+
+def shown_keys(values: Sequence[Any], naming: Callable[[str], bool]) -> dict[str, str]:
+    """Return key -> how the keys are shown that many documents of a column have; any other is a value, shown as ``*``.
+
+    One that names no field is shown as its place in the alphabet (``*1``): it may be a person. Where there are many
+    such keys they are no fields at all. The roster is not asked: that would tell of one identifier whether it is a
+    patron's.
+    """
+    seen = Counter(key for document in _documents(_texts(values)) for key in set(_keys(document, 0)))
+    common = sorted(key for key, count in seen.items() if count >= LEAST and _KEY.fullmatch(key))
+    hidden = [key for key in common if not naming(key)]
+    numbered = {key: f"*{number}" for number, key in enumerate(hidden, 1)} if len(hidden) <= _FIELDS else {}
+    return {key: key for key in common if naming(key)} | numbered
 
 
 def _texts(values: Sequence[Any]) -> set[str]:
@@ -129,16 +147,11 @@ def _documents(texts: set[str]) -> list[Any]:
     return found if len(found) * 10 >= len(texts) * 9 else []
 
 
-def _paths(documents: list[Any]) -> dict[str, set[str]]:
-    """Return path -> distinct texts. A key that few documents have, or with a digit in it, is itself a value.
-
-    Whether a key is shown never rests on the roster: that would tell of one identifier whether it is a patron's.
-    """
-    seen = Counter(key for document in documents for key in set(_keys(document, 0)))
-    common = {key for key, count in seen.items() if count >= LEAST and _KEY.fullmatch(key)}
+def _paths(documents: list[Any], keys: Mapping[str, str]) -> dict[str, set[str]]:
+    """Return path -> distinct texts. A key that names no field is itself one of them."""
     found: dict[str, set[str]] = defaultdict(set)
     for document in documents:
-        for path, value in _leaves(document, "$", common.__contains__, 0):
+        for path, value in _leaves(document, "$", keys, 0):
             found[path].add(value)
     return found
 
@@ -154,17 +167,18 @@ def _keys(value: object, depth: int) -> Iterator[str]:
             yield from _keys(inner, depth + 1)
 
 
-def _leaves(value: object, path: str, named: Callable[[str], bool], depth: int) -> Iterator[tuple[str, str]]:
+def _leaves(value: object, path: str, keys: Mapping[str, str], depth: int) -> Iterator[tuple[str, str]]:
     if depth > _DEEPEST:
         # Deeper than anybody names fields: read as the text it is.
         yield path, json.dumps(value)
     elif isinstance(value, dict):
         for key, inner in value.items():
-            if not named(key):
+            shown = keys.get(key, "*")
+            if shown != key:
                 yield f"{path}.*", key
-            yield from _leaves(inner, f"{path}.{key if named(key) else '*'}", named, depth + 1)
+            yield from _leaves(inner, f"{path}.{shown}", keys, depth + 1)
     elif isinstance(value, list):
         for inner in value:
-            yield from _leaves(inner, f"{path}[]", named, depth + 1)
+            yield from _leaves(inner, f"{path}[]", keys, depth + 1)
     elif found := text(value):
         yield path, found

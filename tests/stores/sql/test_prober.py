@@ -119,8 +119,8 @@ def plant(connection: sa.Connection) -> None:
     ])  # fmt: skip
     table(connection, "envelopes", [
         {"id": n, "letter": json.dumps({
-            "plain": hashlib.sha256(one["cardnumber"].encode()).hexdigest(),
-            "seals": [{"salted": hashlib.md5(f"{one['cardnumber']}{salt}".encode()).hexdigest()}],
+            "hash": hashlib.sha256(one["cardnumber"].encode()).hexdigest(),
+            "entries": [{"salt": hashlib.md5(f"{one['cardnumber']}{salt}".encode()).hexdigest()}],
             "token": rng.randbytes(16).hex(),
             "few": hashlib.sha256(known[n % 49]["cardnumber"].encode()).hexdigest(),
         })}
@@ -189,11 +189,11 @@ def test_patrons_are_found_wherever_they_were_planted_and_nowhere_else(here: Doo
     for each in undone.values():
         assert abs(each.reversed - (each.distinct if each.how else 0)) < 20, each.column
     inside = {each.place: each for each in probed.reversed if each.table == "envelopes"}
-    assert inside.keys() == {"letter$.plain", "letter$.seals[].salted", "letter$.token"}, "49 values are not judged"
-    assert inside["letter$.plain"].how == ("SHA-256",)
-    assert inside["letter$.seals[].salted"].how == undone["salted"].how
+    assert inside.keys() == {"letter$.hash", "letter$.entries[].salt", "letter$.token"}, "49 values are not judged"
+    assert inside["letter$.hash"].how == ("SHA-256",)
+    assert inside["letter$.entries[].salt"].how == undone["salted"].how
     assert inside["letter$.token"].how == ()
-    for place in ("letter$.plain", "letter$.seals[].salted"):
+    for place in ("letter$.hash", "letter$.entries[].salt"):
         assert abs(inside[place].reversed - inside[place].distinct) < 20, place
     said = repr(probed).casefold()
     with koha.connected(here.url) as connection:

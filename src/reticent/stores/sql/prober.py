@@ -17,12 +17,13 @@ import sqlalchemy as sa
 from reticent.errors import NotPermitted, SystemRefused
 from reticent.model import Overlap, Probed, Reversed
 from reticent.stores.crowd import Crowd
-from reticent.stores.overlap import examined, inside, pairs
+from reticent.stores.overlap import examined, inside, pairs, shown_keys
 from reticent.stores.pseudonyms import attack
 from reticent.stores.sql.connect import open_engine
 from reticent.stores.sql.database import Database
 from reticent.stores.sql.discloser import SqlDiscloser
 from reticent.stores.sql.sample import PATIENCE, Sampler, readable
+from reticent.systems.keynames import naming
 from reticent.systems.mapfile import Map
 from reticent.systems.structure import ColumnInfo, Structure, TableInfo, family
 
@@ -98,6 +99,7 @@ class SqlProber:
         self._engine = open_engine(url, database.system)
         sa.event.listen(self._engine, "connect", _be_patient)
         self._sampler = Sampler(self._engine, database.system)
+        self._naming = naming(database.loaded)
         self._left = ATTACKS_SECONDS
 
     def close(self) -> None:
@@ -138,9 +140,10 @@ class SqlProber:
             found.beginnings.append(table.name)
         judged: dict[str, Overlap] = {}
         for column, values in zip(columns, sample.columns, strict=True):
+            keys = shown_keys(values, self._naming)
             if family(column.type) != "whole":
-                self._attack(table, column, values, everybody, found, only_paths=only_paths)
-            for overlap in () if only_hashes else examined(everybody, table.name, column.name, values):
+                self._attack(table, column, values, keys, everybody, found, only_paths=only_paths)
+            for overlap in () if only_hashes else examined(everybody, table.name, column.name, values, keys):
                 if only_paths and (overlap is None or self._is_read(table, column, overlap.path)):
                     continue
                 found.places += 1
@@ -158,14 +161,15 @@ class SqlProber:
         table: TableInfo,
         column: ColumnInfo,
         values: Sequence[Any],
+        keys: Mapping[str, str],
         everybody: Crowd,
         found: _Found,
         *,
         only_paths: bool,
     ) -> None:
         held = [value for value in values if value is not None]
-        paths = inside(held)
-        further = cache(lambda: inside(self._sampler.many(table, column, DOCUMENTS)))
+        paths = inside(held, keys)
+        further = cache(lambda: inside(self._sampler.many(table, column, DOCUMENTS), keys))
         for path, texts in paths.items():
             if not (only_paths and self._is_read(table, column, path)):
                 more = partial(_at, further, path)
