@@ -19,9 +19,9 @@ from tests.acts.office import PAPER, Office, age_open, public, unzipped, whole
 from tests.policy.helpers import FixedClock
 from tests.servers import Server
 
-from reticent.acts.release import SEALED, Released, preview, release
+from reticent.acts.release import SEALED, Released, pdfs, preview, release
 from reticent.errors import ConfigurationError, EvidenceBroken, NotPermitted
-from reticent.guard import package
+from reticent.guard import letters, package
 from reticent.law.packs import SHIPPED
 from reticent.policy.permits import Scope
 
@@ -214,6 +214,12 @@ def test_a_system_that_cannot_be_reached_is_named_and_the_package_is_not_called_
     assert "away: NOT TO ITS END" in made.files["about.txt"].decode()
     assert "x:y" not in made.files["about.txt"].decode()
     lab.close()
+
+
+def test_a_title_no_font_can_set_costs_only_the_paper_it_stands_on() -> None:
+    made = {name: letters.Letter("Records", "Lakeside", "November 29, 2026", "", (), (text,)) for name, text in
+            (("records.pdf", "a title of \ue123"), ("notice.pdf", "plain"))}  # fmt: skip
+    assert list(pdfs(made)) == ["notice.pdf"]
 
 
 def test_no_account_is_no_search(sqlite_office: Office) -> None:

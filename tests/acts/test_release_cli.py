@@ -142,6 +142,14 @@ def test_an_order_from_the_paper_to_the_sealed_package(terminal: Terminal, tmp_p
     assert shown["state"] == "prepared"
 
 
+def test_where_nothing_was_searched_no_nil_return_is_the_next_step(terminal: Terminal, tmp_path: Path) -> None:
+    name = terminal.paper(terminal.office.card()[1])
+    terminal.step(name, "approve", by=("custodian", "counsel"))
+    said = terminal.run("release", "gather", name, *terminal.identity, "--out", str(tmp_path / "out"), code=3).said
+    assert "do not return nil on this" in " ".join(said.split())
+    assert "return-nil" not in said
+
+
 def plan(terminal: Terminal) -> str:
     terminal.office.lab.plan()
     return str(terminal.office.lab.folder / "plan.json")

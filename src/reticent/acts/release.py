@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -253,11 +254,12 @@ before it. To check the files, unpack and run
 
 
 def pdfs(made: Mapping[str, letters.Letter]) -> dict[str, bytes]:
-    """Return what can be set as PDF; the text says the same."""
-    try:
-        return {name: letters.as_pdf(letter) for name, letter in made.items()}
-    except SystemRefused:
-        return {}
+    """Return what can be set as PDF, each for itself; the text says the same."""
+    found: dict[str, bytes] = {}
+    for name, letter in made.items():
+        with suppress(SystemRefused):
+            found[name] = letters.as_pdf(letter)
+    return found
 
 
 def _custodian(opened: Opened) -> str:

@@ -97,6 +97,9 @@ def gather(
             say(f"  {do} end-warrant --attach receipt=receipt.pdf")
             say(f"Another officer, by the end of the next working day: {do} countersign")
             return
+        if made.nil and not made.found.complete:
+            say("Nothing was found, but not all was searched: do not return nil on this. Mend it, then gather again.")
+            return
         say(f"Next: {do} search --attach worksheet={out}/worksheet.txt")
         if made.nil:
             say(f"Then: {do} return-nil --fact places_not_searched={away} --attach letter={out}/nil-return.txt")
