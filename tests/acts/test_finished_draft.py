@@ -20,7 +20,7 @@ from tests.stores import koha
 # Acts leave their connections to the end of the process; psycopg minds when one is collected earlier.
 pytestmark = pytest.mark.filterwarnings("ignore:.*was deleted while still open:ResourceWarning")
 ODD = "50% off: Robert's"
-TABLES = {"order": ("NULL", "select", "UPPER", "ünïcode"), "bookings": ("holder",), ODD: ("who",)}
+TABLES = {"order": ("NULL", "select", "UPPER", "ünïcode"), "bookings": ("holder", "card"), ODD: ("who",)}
 PAST = date(2020, 1, 1)
 ROOMS = """
 [systems.rooms]
@@ -51,7 +51,7 @@ def plant(url: str, known: list[str]) -> sa.Engine:
     """Fill tables with patrons, under names that are words of SQL, and one table no map can write."""
     engine = sa.create_engine(url)
     for name, columns in TABLES.items():
-        texts = [sa.Column(column, sa.String(80)) for column in columns]
+        texts = [sa.Column(column, sa.String(80), nullable=column != "card") for column in columns]
         key, ended = sa.Column("id", sa.Integer, primary_key=True), sa.Column("ended", sa.Date)
         made = sa.Table(name, sa.MetaData(), key, *texts, ended)
         rows = [dict.fromkeys(columns, card) | {"id": n, "ended": PAST} for n, card in enumerate(known, 1)]
@@ -80,6 +80,7 @@ def test_a_draft_that_is_finished_severs(sqlite_lab: kit.Lab, url: str) -> None:
     assert [said for said in drafted.json["left_out"] if ODD in said]
     text = (folder / "rooms.toml").read_text(encoding="utf-8")
     text = re.sub('sever = "nothing" # FINISH: "delete", or ', "sever = ", text).replace('"unclassified"', '"facility"')
+    text = text.replace("# tied = ", "tied = ")
     (folder / "rooms.toml").write_text(text, encoding="utf-8")
     public = []
     for role in ("custodian", "counsel"):
@@ -102,7 +103,7 @@ def test_a_draft_that_is_finished_severs(sqlite_lab: kit.Lab, url: str) -> None:
             left = {
                 value for row in connection.execute(sa.select(*(made.c[column] for column in columns))) for value in row
             }
-            assert (left == {None}) is (name != ODD), name
+            assert (left <= {None, ""}) is (name != ODD), name
     engine.dispose()
     about = [each for each in sqlite_lab.run("--json", "check").json["findings"] if each["system"] == "rooms"]
     assert [(each["kind"], each["place"].removeprefix("public.")) for each in about] == [("unmapped place", ODD)]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from reticent.errors import ConfigurationError
 from reticent.find.draft import FINISH, draft
 from reticent.find.evidence import Evidence, Strength
 from reticent.model import RecordClass
@@ -116,6 +117,10 @@ def test_what_it_proposes_takes_out_every_person_as_the_columns_allow(tmp_path: 
     _, text = loaded(tmp_path, structure, *told, documents=True)
     proposed = '{ card = "overwrite \'\'", who = "overwrite 0", mail = "null", doc_by = "remove path" }'
     assert f'sever = "nothing" # {FINISH}: "delete", or {proposed}\n' in text
-    (tmp_path / "rooms.toml").write_text(text.replace('"nothing"', proposed))
+    (tmp_path / "rooms.toml").write_text(finished := text.replace('"nothing"', proposed))
+    with pytest.raises(ConfigurationError, match='stay tied by "card"'):
+        load_map(tmp_path / "rooms.toml")
+    assert "# tied = \"card <> '' OR who <> 0 OR mail IS NOT NULL OR doc_by IS NOT NULL\" # FINISH" in text
+    (tmp_path / "rooms.toml").write_text(finished.replace("# tied = ", "tied = "))
     [series] = load_map(tmp_path / "rooms.toml").series
     assert set(series.sever) == set(series.persons)

@@ -34,6 +34,13 @@ BAD: dict[str, tuple[str, str, str]] = {
     "unknown end": (DUE, 'ended = "returned"\nopen', 'no field "returned"'),
     "path of two links": (DUE, 'ended = "debts.use.ended"\nopen', 'no link "debts.use"'),
     "unknown severed field": ('note = "null if note = item"', 'notes = "null"', 'no field "notes"'),
+    "a person who is forgotten": ('persons = ["person"]\nended = "ended"', 'persons = ["person", "item"]\nended = "ended"',
+                                  'severed rows of "uses" stay tied by "item"'),
+    "words that are forgotten": (DUE, 'words = ["item"]\n' + DUE, 'stay tied by "item"'),
+    "a person severed in some rows": ('person = "sentinel" }', 'person = "null if note = item" }', 'stay tied by "person"'),
+    "a person overwritten": ('person = "sentinel" }', 'person = "overwrite 0" }', 'stay tied by "person"'),
+    "a person who stays, and what is asked stays too": ('note = "null if note = item", person = "sentinel" }',
+                                                        'note = "null" }\ntied = "item IS NOT NULL"', 'tied by "person"'),
     "title of what no tie tells": ("[drift]", '[titles.shelf]\ntable = "uses"\nnumber = "id"\ntitle = "note"\n[drift]',
                                    "not among what a tie tells"),
     "title behind no link": ("requires =", 'tells = ["item"]\ntitles.item = { table = "uses", number = "id", title = '
@@ -99,6 +106,22 @@ def test_the_right_map_loads_and_so_does_every_shipped_one(tmp_path: Path) -> No
     assert "koha" in load.kinds()
     for kind in load.kinds():
         assert load.shipped(kind).series
+
+
+STAYS = (
+    'note = "null" }\ntied = "note IS NOT NULL"',
+    'person = "overwrite 0" }\ntied = "person <> 0"',
+    'id = "null" }\ntied = "exists(debts, open <> 0)"',
+)
+
+
+@pytest.mark.parametrize("sever", STAYS)
+def test_a_person_may_stay_where_what_tied_asks_about_goes(sever: str, tmp_path: Path) -> None:
+    text = MAP.replace('note = "null if note = item", person = "sentinel" }', sever)
+    assert text != MAP
+    (tmp_path / "tiny.toml").write_text(text)
+    (tmp_path / "tiny.csv").write_text(COLUMNS)
+    assert load.load_map(tmp_path / "tiny.toml").one("uses").tied is not None
 
 
 WORDS = st.lists(

@@ -13,12 +13,14 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import starmap
 
 from reticent.find import words
 from reticent.find.evidence import Evidence, Strength
 from reticent.systems.structure import ColumnInfo, Structure, TableInfo, family
 
 FINISH = "FINISH"
+_OVERWRITE = "overwrite "
 _WRITABLE = re.compile(r"\w+")
 _BARE = re.compile(r"\w+", re.ASCII)
 """A key TOML takes without quotes."""
@@ -155,8 +157,12 @@ class _Table:
             if self._ended()
             else (f'undated = "withheld" # {FINISH}: no date was found; which event ends the purpose?')
         )
-        emptied = ", ".join(f"{field} = {_text(self._emptied(field))}" for field in self.persons)
-        yield f'sever = "nothing" # {FINISH}: "delete", or {{ {emptied} }}'
+        emptied = {field: self._emptied(field) for field in self.persons}
+        if any(each.startswith(_OVERWRITE) for each in emptied.values()):
+            tied = " OR ".join(starmap(_still_there, emptied.items()))
+            yield f"# tied = {_text(tied)} # {FINISH}: with what sever overwrites, which would else stay a tie"
+        proposed = ", ".join(f"{field} = {_text(each)}" for field, each in emptied.items())
+        yield f'sever = "nothing" # {FINISH}: "delete", or {{ {proposed} }}'
         yield "order = 20"
         yield f'purpose = "{FINISH}: why the library keeps it"'
         yield f'purpose_end = "{FINISH}: the event that ends the purpose"'
@@ -169,7 +175,7 @@ class _Table:
             return "remove path"
         if column.nullable:
             return "null"
-        return "overwrite 0" if family(column.type) in ("whole", "number") else "overwrite ''"
+        return f"{_OVERWRITE}0" if family(column.type) in ("whole", "number") else f"{_OVERWRITE}''"
 
     def _class(self) -> str:
         return "registration" if self.is_register else words.record_class(self.info.name).value
@@ -193,6 +199,13 @@ def _columns(drafted: Sequence[_Table]) -> str:
         inside = [place for place in each.fields.values() if place not in each.info.columns]
         rows.writerows([each.info.name, place, "text"] for place in inside)
     return out.getvalue()
+
+
+def _still_there(field: str, emptied: str) -> str:
+    """Return the condition under which a field still holds somebody."""
+    return (
+        f"{field} <> {emptied.removeprefix(_OVERWRITE)}" if emptied.startswith(_OVERWRITE) else f"{field} IS NOT NULL"
+    )
 
 
 def _text(value: str) -> str:

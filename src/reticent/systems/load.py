@@ -13,7 +13,7 @@ from typing import Any
 
 from reticent.errors import ConfigurationError
 from reticent.model import Disposition
-from reticent.systems.mapfile import Action, Aged, Also, Map, Roster, Series
+from reticent.systems.mapfile import Action, Actions, Aged, Also, Map, Roster, Series
 from reticent.systems.predicates import And, Compare, Exists, In, IsNull, Not, Or, Predicate, Sentinel, fields, links
 from reticent.tomlfile import TomlFile, check, load
 
@@ -316,6 +316,20 @@ class _Checker:
             self._disposition(series.table, name, action, *place, "sever")
             if action.disposition is Disposition.RENUMBER and name != self._map.tables[series.table].key:
                 self.fail("only a key is renumbered", *place, "sever")
+        self._unties(series, series.sever, *place, "sever")
+
+    def _unties(self, series: Series, sever: Actions, *place: str | int) -> None:
+        """Check that no severed row can still be a tie: each person goes, or something that ``tied`` asks about."""
+        table = self._map.tables[series.table]
+        emptied = [table.fields[name].column for name, action in sever.items() if _empties(action)]
+        inside = tuple(start for place in emptied for start in (f"{place}.", f"{place}["))
+        ties = (*series.persons, *series.words)
+        stays = [name for name in ties if not f"{table.fields[name].column}.".startswith(inside)]
+        asked = set() if series.tied is None else {*fields(series.tied)}
+        for exists in () if series.tied is None else links(series.tied):
+            asked |= set(table.links[exists.link].on.values())
+        if stays and not asked & set(sever):
+            self.fail(f'severed rows of "{series.id}" stay tied by "{stays[0]}": empty it, or mend tied', *place)
 
     def _disposition(self, table: str, name: str, action: Action, *keys: str | int) -> None:
         """Check that what happens to a field can happen where it stands."""
@@ -349,6 +363,14 @@ class _Checker:
             self.fail(f'the table "{table}" has no link "{exists.link}"', *keys)
         else:
             self.predicate(target.table, exists.inner, *keys)
+
+
+def _empties(action: Action) -> bool:
+    """Whether nothing stays of what stood there, in any row."""
+    return action.disposition is Disposition.REMOVE_ELEMENT or (
+        action.condition is None
+        and action.disposition in (Disposition.NULL, Disposition.SENTINEL, Disposition.REMOVE_PATH)
+    )
 
 
 def _has_sentinel(predicate: Predicate) -> bool:
