@@ -76,7 +76,43 @@ def test_dumps_are_looked_through_and_an_overdue_one_is_a_finding(sqlite_lab: ki
     assert known[0] not in shown
 
 
-@pytest.mark.parametrize("declared", ["", COPIES])
+OF_THE_SERVER = """
+[systems.ils.copies.reporting]
+kind = "replica"
+expires = "7 days"
+contact = "dba@example.org"
+[systems.ils.copies.vendor]
+kind = "replica"
+contact = "vendor@example.org"
+[systems.ils.copies.redo]
+kind = "redo_log"
+expires = "3 days"
+contact = "dba@example.org"
+[systems.ils.copies.errors]
+kind = "server_log"
+expires = "30 days"
+"""
+
+
+def test_what_is_named_keeps_its_name_expiry_and_contact(mariadb_lab: kit.Lab) -> None:
+    """Replicas are machines of their own, besides what the server says follows it; its redo log is the server's."""
+    file = mariadb_lab.folder / "reticent.toml"
+    mariadb_lab.write_site("search")
+    file.write_text(file.read_text() + OF_THE_SERVER)
+    listed = mariadb_lab.run("--json", "find").json["copies"]
+    found = {each["medium"]: each for each in listed}
+    assert len(found) == len(listed)
+    assert (found["reporting"]["expires"], found["vendor"]["expires"]) == ("7 days", "unknown")
+    assert found["reporting"]["said"] == "not looked at: it names no files; ask dba@example.org"
+    assert found["vendor"]["said"].endswith("ask vendor@example.org")
+    assert found["replicas"]["expires"] == "unknown", "what the server knows of is not what was named"
+    assert found["redo: redo log"]["expires"] == "3 days"
+    assert found["redo: redo log"]["said"].endswith("ask dba@example.org")
+    assert found["errors"]["expires"] == "30 days"
+    assert "30 days" not in {each["expires"] for medium, each in found.items() if medium != "errors"}
+
+
+@pytest.mark.parametrize("declared", ["", COPIES, OF_THE_SERVER])
 def test_each_copy_and_place_that_was_not_looked_at_is_said_once(sqlite_lab: kit.Lab, declared: str) -> None:
     site(sqlite_lab)
     file = sqlite_lab.folder / "reticent.toml"

@@ -30,17 +30,15 @@ _ALWAYS = (
     (("dump", "export"), "dumps and exports", "none is named"),
 )
 """Kinds that every system has until somebody names one. The maps leave them, and what a server keeps, to this list."""
+_ELSEWHERE = ("replica", "subscription")
+"""Kinds that are other machines: one that is named is not all that the server knows of."""
 
 
 def copies(opened: Opened, system: SqlSystem, *, scan: bool = True) -> list[Copy]:
     """Return every copy of one system that is named, or known to its server; ``scan``: look through the files."""
     declared = opened.site.systems[system.name].copies
-    expiry: dict[str, str] = {one.kind: one.expires for one in declared.values() if one.expires}
-    found = [replace(one, expires=expiry.get(one.kind, one.expires)) for one in system.finder.media()]
-    asked = {one.kind for one in found}
-    # What the server was asked about needs no line of its own for the expiry somebody declared.
-    declared = {name: one for name, one in declared.items() if one.paths or one.kind not in asked}
-    found += list(_named(opened, system.name, declared, scan=scan))
+    found, others = _joined(system.finder.media(), declared)
+    found += list(_named(opened, system.name, others, scan=scan))
     named = {one.kind for one in declared.values()}
     for kinds, medium, why in _ALWAYS:
         if named.isdisjoint(kinds):
@@ -48,6 +46,24 @@ def copies(opened: Opened, system: SqlSystem, *, scan: bool = True) -> list[Copy
                 Copy(system.name, kinds[0], medium, "everything of their day", UNKNOWN, f"not looked at: {why}")
             )
     return found
+
+
+def _joined(media: list[Copy], declared: dict[str, Declared]) -> tuple[list[Copy], dict[str, Declared]]:
+    """Return what the server keeps, with name, expiry and contact of who declared it, and the other declared copies."""
+    found, others = [], dict(declared)
+    for kept in media:
+        of_it = [name for name, one in others.items() if one.kind == kept.kind and one.kind not in _ELSEWHERE]
+        for name in of_it[:1]:
+            one = others[name] if others[name].paths else others.pop(name)
+            kept = replace(kept, expires=one.expires or kept.expires)
+            if not one.paths:
+                kept = replace(kept, medium=f"{name}: {kept.medium}", said=kept.said + _ask(one))
+        found.append(kept)
+    return found, others
+
+
+def _ask(one: Declared) -> str:
+    return f"; ask {one.contact}" if one.contact else ""
 
 
 def _named(opened: Opened, system: str, declared: dict[str, Declared], *, scan: bool) -> Iterator[Copy]:
@@ -63,8 +79,8 @@ def _named(opened: Opened, system: str, declared: dict[str, Declared], *, scan: 
             )
         if not files[name]:
             why = "there is no such file" if one.paths else "it names no files"
-            asked = f"; ask {one.contact}" if one.contact else ""
-            yield Copy(system, one.kind, name, "what stood there on its day", expires, f"not looked at: {why}{asked}")
+            left = f"not looked at: {why}{_ask(one)}"
+            yield Copy(system, one.kind, name, "what stood there on its day", expires, left)
 
 
 def _files(folder: Path, one: Declared) -> list[Path]:
@@ -100,7 +116,9 @@ def new_exposures(opened: Opened, system: SqlSystem, found: list[Copy], *, remem
     ``remember``: this is a `find`, which lists them.
     """
     views = {f"{place.why} {place.name}" for place in system.finder.database.fit.shown}
-    there = sorted(views | {one.medium for one in found if one.kind == "subscription"})
+    declared = opened.site.systems[system.name].copies
+    sent = {one.medium for one in found if one.kind == "subscription" and one.medium not in declared}
+    there = sorted(views | sent)
     listed = opened.book.fact(f"exposures {system.name}")
     if remember:
         opened.book.set_fact(f"exposures {system.name}", json.dumps(there))

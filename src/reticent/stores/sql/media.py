@@ -46,7 +46,7 @@ def _mysql(connection: sa.Connection, system: str) -> Iterator[Copy]:
         if is_set.get(setting) == "ON":
             yield Copy(system, kind, kind.replace("_", " "), "statements of every program", UNKNOWN, _ITS_OWN)
     if is_set.get("performance_schema") == "ON":
-        yield Copy(system, "server_log", "performance schema", "the last statements", _OVER, _ITS_OWN)
+        yield Copy(system, "performance_schema", "performance schema", "the last statements", _OVER, _ITS_OWN)
     if is_set.get("wsrep_on") == "ON":
         yield Copy(system, "replica", "cluster", "everything", UNKNOWN, "not looked at: name its other nodes")
     yield _followers(connection, system)
