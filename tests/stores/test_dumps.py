@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import random
 import shutil
 import subprocess
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +30,7 @@ PEOPLE = [
     for n in range(1, 400)
 ]
 MET = "30 to 999 persons of the roster stand in it"
+FOREVER = float("inf")
 NOBODY = "nobody of the roster was met, or fewer than 30 persons: so few are not told"
 
 
@@ -70,7 +73,7 @@ def test_nobody_is_lost_or_met_twice_where_blocks_meet(monkeypatch: pytest.Monke
     words = [one[kind] for one in PEOPLE[:120] for kind in ("card", "mail")]
     text = "".join(f"{'x' * rng.randrange(40)} {word} " for word in words).encode()
     found: set[int] = set()
-    assert dumps._meet(io.BytesIO(text), crowd, found)
+    assert dumps._meet(io.BytesIO(text), crowd, found, FOREVER)
     assert len(found) == len(words) // 2, "a person counts once, whatever of theirs stands there"
 
 
@@ -90,7 +93,7 @@ def test_everything_of_one_person_counts_once() -> None:
     name, mailed = f"{one['first']} {one['last']}", one["mail"].replace("@", "%40")
     forms = [one["card"], one["user"], one["mail"], mailed, name, f"{one['last']}, {one['first']}"]
     found: set[int] = set()
-    dumps._meet(io.BytesIO("\n".join(forms).encode()), crowd, found)
+    dumps._meet(io.BytesIO("\n".join(forms).encode()), crowd, found, FOREVER)
     assert len(found) == 1
     texts = [f"note {number}: {form}." for number, form in enumerate(forms)]
     assert crowd.standing_in(texts) == (1, 1)
@@ -116,7 +119,9 @@ def test_what_cannot_be_read_is_said(
     file.write_bytes(content)
     assert scan(file) == (why, False)
     assert scan(tmp_path) == ("not looked at: it is a folder, and no dump of PostgreSQL", False)
-    assert not scan(tmp_path / "gone")[1]
+    assert scan(tmp_path / "gone") == ("not looked at: it is not there, or is no file", False)
+    os.mkfifo(tmp_path / "pipe")
+    assert scan(tmp_path / "pipe") == ("not looked at: it is not there, or is no file", False), "nobody writes into it"
 
 
 NO_TEXT = "not looked at: it is no text (an archive, an image, sealed, or in an unknown encoding)"
@@ -157,7 +162,7 @@ def test_whom_a_half_written_dump_names_is_told(
     file = tmp_path / "half.sql"
     rest = random.Random(2).randbytes(2_000_000).hex().encode()
     file.write_bytes(pack(sql(PEOPLE[:200]) + rest)[:-200_000])
-    assert scan(file) == (MET, False), "and it is said that its end was not looked at"
+    assert scan(file) == (f"{MET}; not looked at to its end: it cannot be read, or is damaged", False)
 
 
 def test_postgresqls_own_formats_are_read_by_its_own_program(
@@ -173,10 +178,86 @@ def test_postgresqls_own_formats_are_read_by_its_own_program(
         file = tmp_path / form
         subprocess.run(["pg_dump", f"--format={form}", f"--file={file}", address], check=True)
         assert scan(file) == (MET, True), form
+    monkeypatch.setattr(dumps, "FILE_SECONDS", 0.0)
+    assert scan(tmp_path / "custom") == (f"{LATE}0 bytes of what pg_restore makes of it", False)
     monkeypatch.setattr(shutil, "which", lambda _: None)
     said, looked = scan(tmp_path / "custom")
     assert not looked
     assert "pg_restore (package postgresql-client)" in said
+
+
+SIZE = 30_000_000_000
+
+
+def huge(file: Path, start: bytes = b"") -> Path:
+    """A file that takes many minutes, and no room on the disk."""
+    file.write_bytes(start)
+    os.truncate(file, SIZE)
+    return file
+
+
+LATE = "not looked at to its end, the time for it was over: "
+
+
+def test_a_file_takes_no_longer_than_its_time_and_it_is_said_how_far_it_was_read(
+    scan: Callable[[Path], tuple[str, bool]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dumps, "FILE_SECONDS", 0.5)
+    began = time.monotonic()
+    said, looked = scan(huge(tmp_path / "huge.sql"))
+    assert time.monotonic() - began < 10
+    assert not looked
+    read, _, of = said.removeprefix(LATE).removesuffix(" bytes").replace(",", "").partition(" of ")
+    assert 0 < int(read) < int(of) == SIZE
+    said, looked = scan(huge(tmp_path / "named.sql", sql(PEOPLE[:200])))
+    assert (said.startswith(f"{MET}; {LATE}"), looked) == (True, False), "whom the read part names is told"
+    packed = tmp_path / "packed.sql.zst"
+    packed.write_bytes(zstandard.compress(bytes(400_000_000)))
+    size = f"{packed.stat().st_size:,}"
+    assert scan(packed)[0].endswith(f" of {size} bytes"), "of the file, not of what it unpacks to"
+
+
+def test_all_files_together_have_a_time_and_the_newest_comes_first(
+    scan: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dumps, "FILES_SECONDS", 0.5)
+    old, new, gone = huge(tmp_path / "a.sql"), huge(tmp_path / "b.sql"), tmp_path / "gone.sql"
+    os.utime(old, (1, 1))
+    found = dumps.DumpScanner([]).scan({}, [gone, old, new])
+    assert found[old] == (f"{LATE}0 of {SIZE:,} bytes", False)
+    assert found[new][0].startswith(LATE)
+    assert not found[new][0].startswith(f"{LATE}0 of")
+    assert not found[gone][1]
+
+
+FIELDS: dict[str, Callable[[str, str], str]] = {
+    "CSV, plain": lambda first, last: f"1,{first},{last},x\n",
+    "CSV, quoted": lambda first, last: f'"1","{last}","{first}","x"\n',
+    "CSV with semicolons": lambda first, last: f'"1";"{first}";"{last}"\n',
+    "bars": lambda first, last: f"1|{last}|{first}|x\n",
+    "COPY": lambda first, last: f"1\t{first}\t{last}\tx\n",
+    "SQL": lambda first, last: "(1,'{}','{}',NULL),".format(first, last.replace("'", "\\'")),
+    "SQL, quotes doubled": lambda first, last: "(1, '{}', '{}', NULL), ".format(last.replace("'", "''"), first),
+    "an empty field between": lambda first, last: "(1,'{}','','{}'),".format(first, last.replace("'", "''")),
+}
+
+
+@pytest.mark.parametrize("block", [97, 1 << 20])
+@pytest.mark.parametrize("fields", FIELDS)
+def test_first_name_and_surname_in_two_fields_name_their_patron(
+    fields: str, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With names that have a quote of their own, wherever blocks meet."""
+    monkeypatch.setattr(dumps, "_BLOCK", block)
+    lasts = ("Zoë", "O'Shea", "van 't Hoff", "d' Angelo")
+    people = [{**one, "last": lasts[n % 4]} for n, one in enumerate(PEOPLE)]
+    crowd, found = Crowd([(people, ROSTER)]), set[int]()
+    text = "".join(FIELDS[fields](one["first"], one["last"]) for one in people[:100])
+    assert dumps._meet(io.BytesIO(text.encode()), crowd, found, FOREVER)
+    assert len(found) == 100
+    mixed = "".join(FIELDS[fields](one["first"], "Nobody") for one in people[:100]).encode()
+    dumps._meet(io.BytesIO(mixed), crowd, alone := set[int](), FOREVER)
+    assert not alone, "a first name alone is anybody's"
 
 
 def test_whom_it_looks_for_it_reads_itself() -> None:
