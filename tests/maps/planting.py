@@ -23,6 +23,8 @@ PAST = "2020-03-02 10:00:00"
 MARK, NUMBERS_FROM = "Zyxmark", 77_000_000
 """Marked person n is Zyxmark1-..., 77000001 and the UUID that ends in that number."""
 BYSTANDER, BYSTANDERS_FROM = "Qvjstay", 79_000_000
+PATRONS, MARKED = 3, 6
+"""A case may mark three people more, who work there."""
 LONG = 150
 """A column of this many letters holds everything about a person."""
 KEYS_FROM = 78_000_000

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
-from tests.maps.acceptance import promise, staged
+from tests.maps.acceptance import as_the_map_says, expect, promise
+from tests.maps.expected import Fresh, cut_to, differences
+from tests.maps.stage import staged
 from tests.maps.test_folio_copies import reshare
 from tests.maps.test_koha import koha
 from tests.maps.test_libki import LIBKI
@@ -94,3 +97,70 @@ def test_what_a_map_once_left_behind_is_found(
     server: Server = request.getfixturevalue(kind)
     with pytest.raises(AssertionError, match=place):
         promise(staged(case, tmp_path, fresh_database(server), server))
+
+
+SPOILT = {
+    "a row that was not due": (
+        "UPDATE print_jobs SET data = NULL WHERE status = 'Held'",
+        "print_jobs is not what the map says",
+    ),
+    "a cell of a due row that the map leaves": (
+        "UPDATE print_files SET content_type = 'x' WHERE content_type = 'application/pdf'",
+        "print_files is not what the map says",
+    ),
+    "a severed cell that holds something else": (
+        "UPDATE print_files SET filename = 'x' WHERE filename = ''",
+        "print_files is not what the map says",
+    ),
+    "a due row that is still there": (
+        "INSERT INTO logs SELECT * FROM logs_before LIMIT 1",
+        "logs is not what the map says: .*not wanted",
+    ),
+    "a row that was not due is gone": (
+        "DELETE FROM reservations WHERE begin_time > '2099'",
+        "reservations is not what the map says: .*wanted",
+    ),
+}
+
+
+@pytest.mark.parametrize("spoilt", SPOILT)
+def test_one_cell_that_is_not_what_the_map_says_does_not_pass(spoilt: str, tmp_path: Path) -> None:
+    statement, said = SPOILT[spoilt]
+    stage = staged(LIBKI, tmp_path, f"sqlite:///{tmp_path}/libki.db")
+    before = stage.snapshot()
+    expected = expect(stage, before)
+    plan = str(tmp_path / "plan.json")
+    stage.administer("CREATE TABLE logs_before AS SELECT * FROM logs")
+    stage.run("plan", "--out", plan, code=0)
+    stage.run("sever", "--plan", plan, code=0)
+    after = stage.snapshot()
+    as_the_map_says(stage, expected, before, {name: after[name] for name in before})
+    stage.administer(statement)
+    after = stage.snapshot()
+    with pytest.raises(AssertionError, match=said):
+        as_the_map_says(stage, expected, before, {name: after[name] for name in before})
+
+
+OLD, ONE, TWO = "9f0c", "41aa", "d27b"
+
+
+@pytest.mark.parametrize("found", [[ONE, OLD], [ONE, ONE], [ONE, None]], ids=["the old one", "one twice", "none"])
+def test_a_value_that_was_not_drawn_anew_for_its_row_does_not_pass(found: list[str | None]) -> None:
+    before = [{"id": OLD, "title": "A"}, {"id": "77e1", "title": "B"}]
+    wanted = [{"id": Fresh(), "title": title} for title in "AB"]
+    rows = [[{"id": id_, "title": title} for id_, title in zip(ids, "AB", strict=True)] for ids in ([ONE, TWO], found)]
+    assert not differences(wanted, rows[0], before)
+    assert differences(wanted, rows[1], before)
+
+
+@pytest.mark.parametrize(
+    ("unit", "kept", "cut"),
+    [
+        ("day", datetime(2020, 3, 2, 10, 7, 9), datetime(2020, 3, 2)),
+        ("month", date(2020, 3, 2), date(2020, 3, 1)),
+        ("hour", "2020-03-02 10:07:09", "2020-03-02 10:00:00"),
+        ("year", "2020-03-02T10:07:09.000+00:00", "2020-01-01T00:00:00.000+00:00"),
+    ],
+)
+def test_a_moment_is_cut_in_the_type_it_is_kept_in(unit: str, kept: object, cut: object) -> None:
+    assert cut_to(kept, unit) == cut

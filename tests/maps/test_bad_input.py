@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy as sa
 from tests.acts import kit
 from tests.maps import tables
-from tests.maps.acceptance import Case, write_site
+from tests.maps.case import Case
+from tests.maps.stage import write_site
 from tests.maps.test_blacklight import CASES as BLACKLIGHT
 from tests.maps.test_libki import LIBKI
 from tests.maps.test_vufind import NEW as VUFIND

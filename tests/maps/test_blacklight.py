@@ -11,8 +11,10 @@ import pytest
 import sqlalchemy as sa
 from tests.acts import kit
 from tests.maps import tables
-from tests.maps.acceptance import PATRONS, Case, Stage, promise, staged, write_site
-from tests.maps.planting import Person
+from tests.maps.acceptance import promise
+from tests.maps.case import Case
+from tests.maps.planting import PATRONS, Person
+from tests.maps.stage import Stage, staged, write_site
 from tests.servers import Server
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import pytest
 from tests.acts.office import CUSTODIAN, ROLES, Office, age_open, public, unzipped, whole
-from tests.maps.acceptance import PATRONS, Case, Stage, staged, write_site
-from tests.maps.planting import Person
+from tests.maps.case import Case
+from tests.maps.planting import PATRONS, Person
+from tests.maps.stage import Stage, staged, write_site
 from tests.maps.test_evergreen import BARE as EVERGREEN
 from tests.maps.test_folio import FOLIO
 from tests.servers import Server

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.maps.acceptance import Stage
+from tests.maps.stage import Stage
 from tests.maps.test_blacklight import built
 from tests.servers import Server
 

@@ -12,8 +12,10 @@ from typing import Any
 
 from tests.acts import kit
 from tests.maps import tables
-from tests.maps.acceptance import PATRONS, Case, promise, staged, write_site
-from tests.maps.planting import Person, Row
+from tests.maps.acceptance import promise
+from tests.maps.case import Case
+from tests.maps.planting import PATRONS, Person, Row
+from tests.maps.stage import staged, write_site
 from tests.maps.test_folio import PLAIN as OF_FOLIO
 from tests.servers import Server
 

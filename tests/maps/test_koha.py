@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 from tests.maps import tables
-from tests.maps.acceptance import Case, names_in, promise, staged
+from tests.maps.acceptance import promise
+from tests.maps.case import Case
+from tests.maps.marks import names_in
 from tests.maps.planting import Person
+from tests.maps.stage import staged
 from tests.servers import Server
 from tests.systems import koha_releases
 

@@ -9,8 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.maps.acceptance import Case, names_in, promise, staged
+from tests.maps.acceptance import promise
+from tests.maps.case import Case
+from tests.maps.marks import names_in
 from tests.maps.planting import Person
+from tests.maps.stage import staged
 from tests.servers import Server
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.maps.acceptance import staged
+from tests.maps.stage import staged
 from tests.maps.test_bad_input import CASES
 
 HALF_SEVERED = {

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.maps.acceptance import staged
 from tests.maps.planting import BYSTANDER
+from tests.maps.stage import staged
 from tests.maps.test_blacklight import CASES as BLACKLIGHT
 from tests.maps.test_libki import LIBKI
 from tests.maps.test_vufind import CASES as VUFIND

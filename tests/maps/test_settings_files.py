@@ -7,7 +7,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from tests.acts import kit
 from tests.maps import tables
-from tests.maps.acceptance import write_site
+from tests.maps.stage import write_site
 from tests.maps.test_vufind import NEW as VUFIND
 
 CONFIG = """

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.maps.acceptance import PATRONS, Case, promise, staged
-from tests.maps.planting import Person
+from tests.maps.acceptance import promise
+from tests.maps.case import Case
+from tests.maps.planting import PATRONS, Person
+from tests.maps.stage import staged
 from tests.servers import Server
 
 
@@ -88,7 +90,6 @@ NEW = Case(
         "search.notification_base_url": "where its notices point to",
     },
     never_due=frozenset({"search.saved"}),
-    follows=frozenset({"payment_fee"}),
     retention={"computer_session": "1 day"},
 )
 NEWER = {"login_token", "api_key"}
