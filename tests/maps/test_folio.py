@@ -106,6 +106,7 @@ STAFFED = [
     f"{C}request",
     f"{C}check_in",
     f"{C}print_events",
+    f"{C}actual_cost_record",
     f"{F}accounts",
     f"{F}feefineactions",
 ]
@@ -152,6 +153,9 @@ FOLIO = Case(
         f"{A}circulation_logs.jsonb.source": lambda person: person.name,
         f"{U}users.jsonb.barcode": lambda person: person.card,
         f"{F}accounts.jsonb.contributors": lambda person: [{"name": person.name}],
+        f"{TENANT}_mod_inventory_storage.audit_item.jsonb.record.circulationNotes": lambda person: [
+            {"note": person.name}
+        ],
         f"{C}actual_cost_record.jsonb.loan": lambda person: {"id": str(person.uuid)},
         f"{OS}routing_list.jsonb.userIds": lambda person: [str(person.uuid)],
         f"{F}accounts.jsonb.title": lambda person: person.name,
