@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
+import random
 from collections.abc import Callable
 
 import bcrypt
@@ -74,6 +76,82 @@ def test_what_is_only_written_otherwise_or_cut_short_is_undone(how: str, monkeyp
     found = attacked([WRITTEN[how](one["card"]) for one in PEOPLE])
     assert found.how == (how.partition(", hexa")[0],)
     assert abs(found.reversed - len(PEOPLE)) < 20
+
+
+def hashed(name: str, text: str) -> str:
+    return hashlib.new(name, text.encode()).hexdigest()
+
+
+MADE: dict[str, Callable[[dict[str, str]], str]] = {
+    "SHA-512 with a number below 100,000 behind it": lambda one: hashed("sha512", f"{one['card']}4711"),
+    "MD5 with a number below 10,000 before it": lambda one: hashed("md5", f"4711{one['card']}"),
+    "SHA1 with a number below 10,000 before it": lambda one: hashed("sha1", f"4711{one['number']}"),
+    "SHA256 with a number below 10,000 before it and ':'": lambda one: hashed("sha256", f"2024:{one['card']}"),
+    "SHA256 with a number below 10,000 behind it and '-'": lambda one: hashed("sha256", f"{one['mail']}-77"),
+    "SHA-512 with a salt that is at hand and ':' before it": lambda one: hashed("sha512", f"pepper:{one['card']}"),
+    "MD5 with a salt that is at hand and '_' behind it": lambda one: hashed("md5", f"{one['number']}_pepper"),
+    "SHA-256": lambda one: hashed("sha256", one["number"].zfill(5)),
+    "SHA-1": lambda one: hashed("sha1", one["number"].zfill(16)),
+    "MD5": lambda one: hashed("md5", one["mail"].replace("r", "R", 1)),
+    "SHA-224": lambda one: hashed("sha224", one["mail"].replace("LakeSide", "lakeside")),
+}
+
+
+@pytest.mark.parametrize("how", MADE)
+def test_salts_in_every_place_padded_numbers_and_addresses_in_any_case_are_undone(
+    how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pseudonyms, "SALTS", 100_000)
+    people = PEOPLE
+    if how == "SHA-224":  # the roster has it in capitals, the hash was made of the domain in small letters
+        people = [{**one, "mail": f"rR{one['number']}@LakeSide.example"} for one in PEOPLE]
+    values = [MADE[how](one) for one in people]
+    found = pseudonyms.attack(Crowd([(people, ROSTER)]), "t", "c", values, lambda: values, [b"pepper"], 60.0)
+    assert found is not None
+    assert found.how == (how.replace("SHA-512 with a number", "SHA512 with a number"),)
+    assert abs(found.reversed - len(PEOPLE)) < 20
+
+
+MANY = [{**person(n), "card": f"{n * 7919:014}"} for n in range(1, 20_000)]
+
+
+def test_of_a_great_roster_what_is_at_hand_and_every_kind_of_identifier_is_tried_in_the_time() -> None:
+    """The usual digests of everybody took the whole time, and what the site had named was never tried."""
+    crowd = Crowd([(MANY, ROSTER)])
+    salted = [hashed("sha256", f"{one['card']}:pepper") for one in MANY[::3]]
+    numbered = [hashed("sha256", f"31|{one['number']}") for one in MANY[::3]]
+    for values, how in (
+        (salted, "SHA-256 with a salt that is at hand and ':' behind it"),
+        (numbered, "SHA256 with a number below 10,000 before it and '|'"),
+    ):
+        found = pseudonyms.attack(crowd, "t", "c", values, list, [b"pepper"], 4.0)
+        assert found is not None
+        assert found.how == (how,)
+        assert abs(found.reversed - len(values)) < 20
+
+
+def test_digests_of_four_bytes_are_not_called_undone_by_chance() -> None:
+    """A hundred thousand numbers, and a great roster in all its forms: dozens are the same and mean nothing."""
+    rng = random.Random(5)
+    values = [f"{rng.getrandbits(32):08x}" for _ in range(100_000)]
+    found = pseudonyms.attack(Crowd([(MANY, ROSTER)]), "t", "c", values, lambda: values, [], 20.0)
+    assert found is not None
+    assert found.how == ()
+    crc = [f"{binascii.crc32(one['card'].encode()):08x}" for one in MANY[::3]]
+    found = pseudonyms.attack(Crowd([(MANY, ROSTER)]), "t", "c", crc, lambda: crc, [], 20.0)
+    assert found is not None
+    assert found.how == ("CRC-32",)
+
+
+def test_what_was_not_tried_is_said_the_same_of_everybody() -> None:
+    values = [hashed("sha256", f"{one['card']}{n}") for n, one in enumerate(PEOPLE, 5_000_000)]
+    found = pseudonyms.attack(Crowd([(PEOPLE, ROSTER)]), "t", "c", values, lambda: values, [], 3.0)
+    assert found is not None
+    assert found.how == ()
+    assert [said.partition(", from")[0] for said in found.left_out] == [
+        "SHA256 with a number before it, or with a separator, beyond 10,000 or a sample of the identifiers",
+        "SHA256 with a number below 1,000,000 behind it",
+    ]
 
 
 @pytest.mark.parametrize("written", [lambda one: one, lambda one: f"{one}00", lambda one: f"shelf {one}"], ids=range(3))

@@ -1,9 +1,9 @@
 """Attacks a column of hashes or tokens with the library's own identifiers: can anybody undo them?
 
 A hash of a card number is undone by hashing every card number. What is tried: the usual digests of every
-identifier as it is, in capitals, in small letters, with zeros before it; the same with a salt or key that is at
-hand; with a number up to a million behind it; bcrypt where every value has the same setting. Values
-come in, counts go out; the time is bounded, and what was not tried to the end is said.
+identifier in the forms it is written in; the same with a salt or key that is at hand; with a number beside it;
+bcrypt where every value has the same setting. Values come in, counts go out; the time is bounded, and what was not
+tried to the end is said.
 """
 
 from __future__ import annotations
@@ -13,30 +13,38 @@ import binascii
 import hashlib
 import hmac
 import re
+import secrets
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice, takewhile
+from itertools import islice
 
 import bcrypt
 
 from reticent.model import Reversed
 from reticent.stores.crowd import Crowd, blurred
+from reticent.stores.hashes import digests
 from reticent.stores.needles import LEAST
 from reticent.stores.overlap import text
 
 SALTS = 1_000_000
+_random = secrets.SystemRandom()
 _SURE = 30
 """Values that must be undone before a column is called reversible: the count is blurred by a few."""
 _EVERY = 20_000
 _GRACE = 3.0
-_WIDTHS = (6, 7, 8, 9, 10, 11, 12, 13, 14)
+_WIDTHS = range(4, 17)
+_SEPARATORS = (b":", b"-", b"_", b"|", b".")
+FEW = 10_000
+"""Numbers that are tried in every place beside an identifier."""
+_TRIED = 1000
+"""Identifiers of all kinds by which it is told whether a digest opens a column at all."""
+_NAMED = 8
+_TELLING = 8
+"""Bytes of a digest that nothing else is by chance."""
 _BCRYPT = re.compile(r"\$2[abxy]?\$\d\d\$[./A-Za-z0-9]{53}")
 _BCRYPT_SETTING = 29
-_HEX = re.compile(r"(?:[0-9a-fA-F]{2})+")
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-([0-9a-f])[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{22,88}={0,2}")
 
 Digest = Callable[[bytes], bytes]
 
@@ -49,8 +57,8 @@ def _twice(name: str) -> Digest:
 
 
 def _once(name: str) -> Digest:
-    made: Digest = lambda data: hashlib.new(name, data, usedforsecurity=False).digest()  # noqa: E731
-    return made
+    made = getattr(hashlib, name)
+    return lambda data: made(data, usedforsecurity=False).digest()
 
 
 _BY_LENGTH: dict[int, dict[str, Digest]] = {
@@ -70,7 +78,7 @@ _BY_LENGTH: dict[int, dict[str, Digest]] = {
 _CUT = (16, 20, 32, 64)
 """Lengths of MD5, SHA-1, SHA-256 and SHA-512, which are often cut short."""
 _HMAC = {16: ("md5",), 20: ("sha1",), 28: ("sha224",), 32: ("sha256",), 48: ("sha384",), 64: ("sha512",)}
-_SALTED = {16: "md5", 20: "sha1", 32: "sha256"}
+_SALTED = {16: "md5", 20: "sha1", 28: "sha224", 32: "sha256", 48: "sha384", 64: "sha512"}
 
 
 @dataclass
@@ -87,6 +95,10 @@ class _Attack:
     how: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
+    def is_over(self) -> bool:
+        """Whether all is undone, and not by one identifier, of which nothing may be told."""
+        return not self.targets and len(self.undone) >= LEAST
+
     def late(self) -> bool:
         return time.monotonic() > self.until
 
@@ -96,17 +108,22 @@ class _Attack:
         if found and how not in self.how:
             self.how.append(how)
 
-    def over(self, data: Iterable[bytes], digests: dict[str, Digest], how: str = "{}") -> None:
+    def opened_by(self, forms: Sequence[bytes], digest: Digest) -> bool:
+        """Whether a digest opens more than chance would: four bytes are the same by chance now and then."""
+        opened = sum(digest(form)[: self.length] in self.targets for form in forms)
+        return bool(opened > 10 * len(forms) * len(self.targets) / 256**self.length)
+
+    def over(self, data: Iterable[bytes], digests: Mapping[str, Digest]) -> None:
         """Hash all of ``data`` by each digest; stops when the time is over, and says what was left."""
-        for name, digest in digests.items():
+        for how, digest in digests.items():
             made = iter(data)
             while batch := list(islice(made, _EVERY)):
                 if self.late():
-                    self.left_out.append(how.format(name))
+                    self.left_out.append(how)
                     break
                 found = self.targets.intersection(digest(each)[: self.length] for each in batch)
                 whose = (_bare(each) for each in batch if found and digest(each)[: self.length] in found)
-                self.fell(found, whose, how.format(name))
+                self.fell(found, whose, how)
 
 
 def attack(
@@ -129,16 +146,16 @@ def attack(
         return _bcrypt(crowd, table, column, texts, settings, seconds)
     if encoded := _decoded(crowd, table, column, texts):
         return encoded
-    if len(_digests(texts)[0]) < LEAST:
+    if len(digests(texts)[0]) < LEAST:
         return None
-    digests, shape = _digests(texts | _texts(more()))
-    if len(digests) < LEAST:
+    found, shape = digests(texts | _texts(more()))
+    if len(found) < LEAST:
         return None
-    running = _Attack(set(digests), len(next(iter(digests))), time.monotonic() + seconds)
+    running = _Attack(set(found), len(next(iter(found))), time.monotonic() + seconds)
     _digest_attack(running, crowd, keys)
-    undone = blurred(min(len(running.undone), len(digests)), len(digests))
+    undone = blurred(min(len(running.undone), len(found)), len(found))
     how = tuple(running.how) if undone >= _SURE else ()
-    return Reversed(table, column, shape, len(digests), undone if how else 0, how, left_out=tuple(running.left_out))
+    return Reversed(table, column, shape, len(found), undone if how else 0, how, left_out=tuple(running.left_out))
 
 
 def _texts(values: Iterable[object]) -> set[str]:
@@ -168,19 +185,38 @@ def _read(read: Callable[[str], bytes], one: str) -> bytes:
 
 
 def _digest_attack(running: _Attack, crowd: Crowd, keys: Sequence[bytes]) -> None:
+    """Try everything by some identifiers, what opens one of them by all; then numbers; then the others by all."""
     plain = list(dict.fromkeys(crowd.candidates()))
-    forms = _Forms(plain)
-    known = _known(running.length)
-    running.over(forms, known)
+    some, tries = _random.sample(plain, min(len(plain), _TRIED)), _tries(running.length, keys)
+    forms = list(_Forms(some))
+    opening = {how: digest for how, digest in tries.items() if running.opened_by(forms, digest)}
+    running.over(_Forms(plain), opening)
+    if len(running.undone) >= LEAST:
+        return
+    rest = {how: digest for how, digest in tries.items() if how not in opening} if len(some) < len(plain) else {}
+    if name := _SALTED.get(running.length):
+        _beside(running, plain, some, name)
+        _numbered(running, plain, name, half=bool(rest))
+    while rest and running.length >= _TELLING and not running.late() and len(running.undone) < LEAST:
+        how = next(iter(rest))
+        running.over(_Forms(plain), {how: rest.pop(how)})
+    if rest and len(running.undone) < LEAST:
+        more = f" and {len(rest) - _NAMED} more" if len(rest) > _NAMED else ""
+        running.left_out.append(f"by more than {len(some):,} identifiers: {', '.join(list(rest)[:_NAMED])}{more}")
+
+
+def _tries(length: int, keys: Sequence[bytes]) -> dict[str, Digest]:
+    """Return how -> digest of all that is tried by itself and with what is at hand, the commonest first."""
+    known = _known(length)
+    found = dict(known)
     for key in keys:
-        for made in (name for name in _HMAC.get(running.length, ())):
-            running.over(forms, {f"HMAC ({made})": _keyed(key, made)}, "{} with a key that is at hand")
-        for where, salted in (("before", _before(key)), ("behind", _behind(key))):
-            fixed = {name: _composed(digest, salted) for name, digest in known.items()}
-            running.over(forms, fixed, f"{{}} with a salt that is at hand {where} it")
-    name = _SALTED.get(running.length)
-    if name and len(running.undone) < LEAST:
-        _numbered(running, plain, name)
+        found |= {f"HMAC ({name}) with a key that is at hand": _keyed(key, name) for name in _HMAC.get(length, ())}
+        for mark in (b"", *_SEPARATORS):
+            beside = f" and {mark.decode()!r}" if mark else ""
+            for where, salted in (("before", _before(key + mark)), ("behind", _behind(mark + key))):
+                said = f"with a salt that is at hand{beside} {where} it"
+                found |= {f"{name} {said}": _composed(digest, salted) for name, digest in known.items()}
+    return found
 
 
 def _known(length: int) -> dict[str, Digest]:
@@ -209,6 +245,11 @@ def _forms(one: str) -> Iterator[str]:
     if one.isdigit():
         yield one.lstrip("0")
         yield from (one.zfill(width) for width in _WIDTHS if width > len(one))
+    if "@" in one:
+        local, _, domain = one.lower().rpartition("@")
+        yield f"{one.rpartition('@')[0]}@{domain}"
+        yield f"{local.title()}@{domain}"
+        yield f"{local.capitalize()}@{domain}"
 
 
 def _bare(form: bytes) -> bytes:
@@ -232,24 +273,62 @@ def _composed(digest: Digest, salted: Digest) -> Digest:
     return lambda data: digest(salted(data))
 
 
-def _numbered(running: _Attack, plain: Sequence[str], name: str) -> None:
-    """Try a number up to a million behind each: one person's hash gives the number, the number everybody's."""
+def _beside(running: _Attack, plain: Sequence[str], some: Sequence[str], name: str) -> None:
+    """Try a short number before and behind some identifiers of every kind, with a separator and without."""
+    numbers = [str(number).encode() for number in range(min(FEW, SALTS))]
+    until = time.monotonic() + (running.until - time.monotonic()) / 4
+    known = set[tuple[bytes, bytes]]()
+    for one in some:
+        if time.monotonic() > until or running.is_over():
+            break
+        for mark in (b"", *_SEPARATORS):
+            found = {(b"", mark + number) for number in _salts(running.targets, one.encode() + mark, numbers, name)}
+            found |= {(number + mark, b"") for number in _leading(running.targets, mark + one.encode(), numbers, name)}
+            for before, behind in found - known:
+                known.add((before, behind))
+                _open(running, plain, name, _shown(name, mark, "before" if before else "behind"), before, behind)
+    running.left_out.append(
+        f"{name.upper()} with a number before it, or with a separator, beyond {FEW:,} or a sample of the identifiers"
+    )
+
+
+def _numbered(running: _Attack, plain: Sequence[str], name: str, *, half: bool) -> None:
+    """Try a number up to a million behind each: one person's hash gives the number, the number everybody's.
+
+    ``half``: half of the time that is left is for something else.
+    """
+    until = (time.monotonic() + running.until) / 2 if half else running.until
     numbers = [str(number).encode() for number in range(SALTS)]
-    shown = f"{name.upper()} with a number below {SALTS:,} behind it"
-    digest, tried, known = _once(name), 0, set[bytes]()
+    shown, tried, known = _shown(name, b"", "behind"), 0, set[bytes]()
     for one in plain:
-        if running.late() or (not running.targets and len(running.undone) >= LEAST):
+        if time.monotonic() > until or running.is_over():
             break
         tried += 1
         for salt in set(_salts(running.targets, one.encode(), numbers, name)) - known:
             known.add(salt)
-            # What a number has opened is worth a few seconds more.
-            running.until = max(running.until, time.monotonic() + _GRACE)
-            running.over((form.encode() for each in plain for form in (each, each.lower())),
-                         {shown: _composed(digest, _behind(salt))})  # fmt: skip
+            _open(running, plain, name, shown, b"", salt)
+            until = running.until
     if tried < len(plain) and (running.targets or len(running.undone) < LEAST):
         running.left_out.append(f"{shown}, from {len(plain) - tried:,} of {len(plain):,} identifiers")
-    running.left_out.append(f"{name.upper()} with a number before it")
+
+
+def _shown(name: str, mark: bytes, where: str) -> str:
+    most = SALTS if where == "behind" and not mark else FEW
+    return f"{name.upper()} with a number below {most:,} {where} it{f' and {mark.decode()!r}' if mark else ''}"
+
+
+def _open(running: _Attack, plain: Sequence[str], name: str, shown: str, before: bytes, behind: bytes) -> None:
+    """Open everybody's hash with what one person's has told."""
+    # What a number has opened is worth a few seconds more.
+    running.until = max(running.until, time.monotonic() + _GRACE)
+    made = _composed(_once(name), lambda data: before + data + behind)
+    running.over((form.encode() for each in plain for form in dict.fromkeys((each, each.lower()))), {shown: made})
+
+
+def _leading(targets: set[bytes], one: bytes, numbers: Sequence[bytes], name: str) -> list[bytes]:
+    """Return the numbers that before this identifier give one of the targets."""
+    digest = _once(name)
+    return [number for number in numbers if digest(number + one) in targets]
 
 
 def _salts(targets: set[bytes], one: bytes, numbers: Sequence[bytes], name: str) -> list[bytes]:
@@ -262,44 +341,6 @@ def _salts(targets: set[bytes], one: bytes, numbers: Sequence[bytes], name: str)
         if made.digest() in targets:
             found.append(number)
     return found
-
-
-def _digests(texts: set[str]) -> tuple[set[bytes], str]:
-    """Return the digests a column seems to hold, all of one length, and in which form; none if it does not."""
-    # What begins the first and the last in order begins all between: "sha256:", "*", "user_".
-    both = takewhile(lambda pair: pair[0] == pair[1], zip(min(texts), max(texts), strict=False))
-    prefix = "".join(one for one, _ in both)
-    cut = max(prefix.rfind(mark) for mark in ":_$*}|") + 1
-    bare = [each[cut:] for each in texts]
-    for shape, read in (("UUID", _uuid), ("hexadecimal", _hexadecimal), ("base64", _base64)):
-        found = {value for each in bare if (value := read(each)) is not None}
-        lengths = {len(value) for value in found}
-        if len(found) * 10 >= len(texts) * 9 and len(lengths) == 1:
-            return found, shape
-    return set(), ""
-
-
-def _uuid(one: str) -> bytes | None:
-    # Version 4 is a random number, and 1, 6 and 7 are times: there is nothing to undo.
-    found = _UUID.fullmatch(one)
-    return bytes.fromhex(one.replace("-", "")) if found and found[1] not in "1467" else None
-
-
-def _hexadecimal(one: str) -> bytes | None:
-    one = one.removeprefix("0x").removeprefix("\\x")
-    telling = _HEX.fullmatch(one) and len(one) >= 8 and (not one.isdigit() or len(one) >= 32)
-    return bytes.fromhex(one) if telling else None
-
-
-def _base64(one: str) -> bytes | None:
-    if not _BASE64.fullmatch(one):
-        return None
-    plain = one.rstrip("=").replace("-", "+").replace("_", "/")
-    try:
-        found = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
-    except binascii.Error:
-        return None
-    return found if len(found) in _BY_LENGTH else None
 
 
 def _settings(texts: set[str]) -> set[str]:
