@@ -330,16 +330,16 @@ def test_a_path_nobody_has_read_is_reported_where_it_holds_patrons(
     assert unmapped(1) == {}
     more = (
         "jsonb_build_object('id', gen_random_uuid(), 'status', jsonb_build_object('name', 'Open'), 'loanDate', now(), "
-        "'userId', id, 'shelf', md5(id::text), 'borrowedFor', id, "
-        "'extra', jsonb_build_object('cards', jsonb_build_array(jsonb->>'barcode')))"
+        "'userId', id, 'shelf', md5(id::text), 'borrowerId', id, "
+        "'extra', jsonb_build_object('card', jsonb_build_array(jsonb->>'barcode')))"
     )
     stage.administer(
         f"INSERT INTO {C}loan (id, jsonb) SELECT gen_random_uuid(), {more} FROM {U}users",
         f"UPDATE {U}users SET jsonb = jsonb || jsonb_build_object('customFields', jsonb_build_object('no', id))",
     )
     assert unmapped(1) == {
-        f"{C}audit_loan": ["jsonb$.loan.extra.cards[]", "jsonb$.loan.borrowedFor"],
-        f"{C}loan": ["jsonb$.extra.cards[]", "jsonb$.borrowedFor"],
+        f"{C}audit_loan": ["jsonb$.loan.extra.card[]", "jsonb$.loan.borrowerId"],
+        f"{C}loan": ["jsonb$.extra.card[]", "jsonb$.borrowerId"],
     }
     weak = stage.run("find", code=1)["weak_pseudonyms"]
     assert {each["place"] for each in weak} == {f"{C}loan(jsonb$.shelf)", f"{C}audit_loan(jsonb$.loan.shelf)"}
@@ -349,7 +349,7 @@ def test_a_path_nobody_has_read_is_reported_where_it_holds_patrons(
     assert hashed == {f"{C}loan.jsonb$.shelf", f"{C}audit_loan.jsonb$.loan.shelf"}
     said = {each["place"]: each["advice"] for each in checked["findings"] if each["kind"] == "unmapped place"}
     assert said.keys() == {f"{C}audit_loan", f"{C}loan"}
-    assert "jsonb$.borrowedFor holds patron numbers" in said[f"{C}loan"]
+    assert "jsonb$.borrowerId holds patron numbers" in said[f"{C}loan"]
     lab.close()
 
 
