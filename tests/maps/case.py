@@ -38,7 +38,7 @@ class Case:
     counted_up: frozenset[str] = frozenset()
     """"table.column" that the system counts up at every change of a row."""
     retention: Mapping[str, str] = field(default_factory=dict)
-    """Retention other than none."""
+    """Retention other than a week."""
     before: tuple[str, ...] = ()
     """Statements to run once everything is planted: settings, for instance."""
 

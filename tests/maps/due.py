@@ -11,6 +11,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from tests.maps.planting import KEPT
+
 from reticent.systems.mapfile import Map, Series
 from reticent.systems.predicates import And, Compare, Constant, Exists, Field, In, IsNull, Literal, Not, Operand, Or
 
@@ -29,7 +31,7 @@ class Reading:
     loaded: Map
     rows: dict[str, Rows]
     retention: Mapping[str, str]
-    """Setting -> "N days"; none if it is not said."""
+    """Setting -> "N days", where it is not what every site of the acceptance keeps."""
 
     @property
     def sentinel(self) -> Any:
@@ -62,7 +64,7 @@ class Reading:
             moment(self.value(table, one, name)) for table, one in self.led_to(series.table, [row], ".".join(links))
         ]
         told = [end for end in ends if end is not None]
-        days = int(self.retention.get(series.retention_key, "0 days").partition(" ")[0])
+        days = int(self.retention.get(series.retention_key, KEPT).partition(" ")[0])
         before = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=days)
         return all(end < before for end in told) if told else series.undated == "due"
 

@@ -1,7 +1,7 @@
 """Marked people, planted wherever a map says that a person may stand.
 
 Everything about a marked person is over and long due. A bystander's rows are not due, and must be left as they
-are. Planting itself sends the marks as SQL: whoever reads the server's log starts reading afterwards.
+are; so must what was over lately. Planting itself sends the marks as SQL: whoever reads the server's log starts reading afterwards.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,9 +21,13 @@ from reticent.systems.mapfile import Map, Series
 from reticent.systems.structure import family
 
 PAST = "2020-03-02 10:00:00"
+LATELY = (datetime.now() - timedelta(days=3)).strftime("%Y-%m-%d 10:00:00")
+KEPT = "7 days"
+"""How long a site keeps what is over: what was lately is within its retention."""
 MARK, NUMBERS_FROM = "Zyxmark", 77_000_000
 """Marked person n is Zyxmark1-..., 77000001 and the UUID that ends in that number."""
 BYSTANDER, BYSTANDERS_FROM = "Qvjstay", 79_000_000
+LATE, LATE_FROM = "Wqrlate", 74_000_000
 PATRONS, MARKED = 3, 6
 """A case may mark three people more, who work there."""
 LONG = 150
@@ -38,6 +43,8 @@ class Person:
     index: int
     mark: str = MARK
     first: int = NUMBERS_FROM
+    when: str = PAST
+    """When everything about them was."""
 
     @property
     def number(self) -> int:
@@ -181,7 +188,7 @@ class Planting:
         return "", ""
 
 
-def with_documents(made: Mapping[str, Any]) -> dict[str, Any]:
+def with_documents(made: Mapping[str, Any], when: str) -> dict[str, Any]:
     """Return a row with its paths gathered into documents; a path without a value is not there."""
     stored = {name: value for name, value in made.items() if "." not in name}
     documents: dict[str, dict[str, Any]] = {}
@@ -191,16 +198,16 @@ def with_documents(made: Mapping[str, Any]) -> dict[str, Any]:
             documents.setdefault(base, {})
             _put(documents[base], path.split("."), str(value) if isinstance(value, uuid.UUID) else value)
     if "id" in stored and "jsonb" in documents:
-        _as_folio_keeps_it(documents["jsonb"], stored)
+        _as_folio_keeps_it(documents["jsonb"], stored, when)
     return stored | {base: json.dumps(document) for base, document in documents.items()}
 
 
-def _as_folio_keeps_it(document: dict[str, Any], stored: Mapping[str, Any]) -> None:
+def _as_folio_keeps_it(document: dict[str, Any], stored: Mapping[str, Any], when: str) -> None:
     """Say in the document what its columns say: the key, and who made it and when."""
     document["id"] = str(stored["id"])
     if "creation_date" in stored:
         metadata = document.setdefault("metadata", {})
-        metadata["createdDate"] = PAST.replace(" ", "T") + ".000Z"
+        metadata["createdDate"] = when.replace(" ", "T") + ".000Z"
         metadata.pop("createdByUserId", None)
         if stored["created_by"] is not None:
             metadata["createdByUserId"] = stored["created_by"]
@@ -231,7 +238,7 @@ class _Planted:
             values = next(iter(self.planting.alive.get(table, ())), {})
         given = {**self._usual(table), **values}
         made = {column.name: self._value(column, given) for column in self.planting.tables[table]}
-        stored = with_documents(made)
+        stored = with_documents(made, self.person.when)
         self._insert(table, stored)
         self.rows.setdefault(table, []).append(made)
         self.stored.setdefault(table, []).append(stored)
@@ -292,11 +299,11 @@ class _Planted:
         if column.type.lower() == "uuid":
             return uuid.UUID(int=self.planting.key()) if column.key == "PRI" or not column.nullable else None
         if kind == "when" and column.path:
-            return PAST.replace(" ", "T") + ".000+00:00"
+            return self.person.when.replace(" ", "T") + ".000+00:00"
         if kind == "when" and "with time zone" in column.type:
-            return PAST + "+00:00"
+            return self.person.when + "+00:00"
         if kind == "when":
-            return PAST[:10] if column.type.lower() == "date" else PAST
+            return self.person.when[:10] if column.type.lower() == "date" else self.person.when
         if column.type == "boolean" and not column.nullable:
             return False
         if kind == "text" and not column.type.startswith("enum"):

@@ -15,7 +15,18 @@ from tests.acts import kit
 from tests.maps import tables
 from tests.maps.case import Case
 from tests.maps.due import Snapshot
-from tests.maps.planting import BYSTANDER, BYSTANDERS_FROM, KEYS_FROM, PATRONS, Person, Planting
+from tests.maps.planting import (
+    BYSTANDER,
+    BYSTANDERS_FROM,
+    KEPT,
+    KEYS_FROM,
+    LATE,
+    LATE_FROM,
+    LATELY,
+    PATRONS,
+    Person,
+    Planting,
+)
 from tests.servers import Server
 
 from reticent.acts.grants import Grants, grants
@@ -105,6 +116,7 @@ def staged(case: Case, folder: Path, url: str, server: Server | None = None, cro
         planting = Planting(connection, case.loaded, case.tables, case.values, case.due, case.alive, case.nobodys)
         for index in range(1, PATRONS + 1):
             planting.person(Person(index))
+        planting.person(Person(7, LATE, LATE_FROM, LATELY))
         bystanders = planting.bystander(Person(1, BYSTANDER, BYSTANDERS_FROM))
         planting.crowd(Person(100 + index, BYSTANDER, BYSTANDERS_FROM) for index in range(crowd))
         for statement in case.before:
@@ -149,8 +161,8 @@ def _digest(row: Mapping[str, Any], columns: set[str]) -> str:
 
 
 def write_site(case: Case, folder: Path, accounts: Mapping[str, str], more: str = "") -> None:
-    """Write a site that keeps nothing longer than its purpose, and has decided every question of the map."""
-    kept = {**dict.fromkeys((*RecordClass, *EXTRA_RETENTION), "0 days"), **case.retention}
+    """Write a site that keeps everything a week longer than its purpose, and has decided every question of the map."""
+    kept = {**dict.fromkeys((*RecordClass, *EXTRA_RETENTION), KEPT), **case.retention}
     retention = "\n".join(f'{name} = "{length}"' for name, length in kept.items())
     decisions = "\n".join(f'{name} = "sever"' for name in case.loaded.decisions)
     named = "\n".join(f'{account} = "{url}"' for account, url in accounts.items())

@@ -140,6 +140,10 @@ AROUND = (
     # A hold aged where nothing about its patron is kept still has its number and its times.
     ("UPDATE action.aged_hold_request SET usr_post_code = NULL, usr_birth_year = NULL, cancel_note = NULL, canceled_by = NULL, "
     "canceling_ws = NULL, fulfillment_staff = NULL, prev_check_time = NULL WHERE id = (SELECT max(id) FROM action.aged_hold_request)"),
+    # What a loan of these days is owed for belongs to it.
+    ("INSERT INTO action.circulation SELECT (jsonb_populate_record(c, jsonb_build_object('id', s.id))).* "
+    "FROM action.circulation c, money.materialized_billable_xact_summary s "
+    "WHERE s.usr = 74000007 AND c.id = (SELECT min(id) FROM action.circulation WHERE usr = 74000007)"),
     "CREATE TABLE actor.org_unit_setting (org_unit int, name text, value text)",
     ("CREATE VIEW action.all_hold_request AS SELECT id, usr <> requestor AS staff_placed, "
     "phone_notify IS NOT NULL AS phone_notify, sms_notify IS NOT NULL AS sms_notify FROM action.hold_request "
@@ -437,9 +441,10 @@ serial.routing_list_user sip.session staging.user_stage vandelay.queue
 def test_an_older_release_without_the_view_of_what_is_still_lent(
     tmp_path: Path, postgresql: Server, fresh_database: Callable[[Server], str]
 ) -> None:
-    case = replace(BARE, before=(*BARE.before, "DROP VIEW action.open_non_cataloged_circulation"))
+    gone = "DROP VIEW action.open_non_cataloged_circulation"
+    case = replace(BARE, before=(*BARE.before, gone), retention={"circulation": "0 days"})
     stage = staged(case, tmp_path, fresh_database(postgresql), postgresql)
     found = stage.run("find", code=1)
     assert not found["refused"]
     [lent] = [series for series in found["series"] if series["series"] == "non_cataloged_circulation"]
-    assert (lent["ties"], lent["open"], lent["due"]) == (4, 0, 4), "the documentation says so"
+    assert (lent["ties"], lent["open"], lent["due"]) == (5, 0, 5), "the documentation says so"

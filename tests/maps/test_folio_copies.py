@@ -93,10 +93,10 @@ def named(person: Person) -> dict[str, str]:
 SECONDS = count(1)
 
 
-def moment(_: Person) -> str:
+def moment(person: Person) -> str:
     """A moment of its own for every version."""
     second = next(SECONDS)
-    return f"2020-03-02 10:{second // 60 % 60:02}:{second % 60:02}+00:00"
+    return f"{person.when[:10]} 10:{second // 60 % 60:02}:{second % 60:02}+00:00"
 
 
 def nobody(_: Person) -> None:

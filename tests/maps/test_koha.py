@@ -178,9 +178,9 @@ STAFF = (
     "UPDATE staff SET userid = cardnumber, flags = 1",
     "INSERT INTO borrowers SELECT * FROM staff",
     "DROP TABLE staff",
-    "UPDATE user_permissions SET borrowernumber = borrowernumber + 3",
-    "UPDATE checkout_renewals SET renewer_id = renewer_id + 3 WHERE interface = 'intranet'",
-    "UPDATE old_issues SET issuer_id = issuer_id + 3 WHERE onsite_checkout = 1",
+    "UPDATE user_permissions SET borrowernumber = borrowernumber + 3 WHERE borrowernumber > 77000000",
+    "UPDATE checkout_renewals SET renewer_id = renewer_id + 3 WHERE interface = 'intranet' AND renewer_id > 77000000",
+    "UPDATE old_issues SET issuer_id = issuer_id + 3 WHERE onsite_checkout = 1 AND issuer_id > 77000000",
 )
 """Three marked people more work at the desk; 19.06 does not say at whose (the last two)."""
 UNTIL_THE_ACCOUNT_ENDS = frozenset({

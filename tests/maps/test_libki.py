@@ -107,7 +107,7 @@ def test_of_several_libraries_only_ours_is_severed(tmp_path: Path) -> None:
     case = replace(LIBKI, values={**LIBKI.values, "*.instance": lambda person: f"lib{person.index}"})
     stage = staged(case, tmp_path, f"sqlite:///{tmp_path}/libki.db")
     said = stage.run("find", code=2)["error"]
-    assert "holds 3 branches" in said["what"]
+    assert "holds 4 branches" in said["what"]
     assert "[systems.it] branches" in said["where"]
     site = tmp_path / "reticent.toml"
     site.write_text(site.read_text().replace('kind = "libki"', 'kind = "libki"\nbranches = ["lib1"]'))
