@@ -178,7 +178,10 @@ OTHER_HOOKS = (
     ),
     "UPDATE action_trigger.event SET event_def = 2, target = context_user, user_data = NULL WHERE user_data = '\"au\"'",
     # Deleting an account puts the administrator, who has one, in the patron's place.
-    "UPDATE action_trigger.event SET context_user = 79000001 WHERE event_def = 2 AND target = 77000002",
+    (
+        "INSERT INTO action_trigger.event (id, target, event_def, add_time, run_time, state, context_user) "
+        "VALUES (7000001, 77000002, 2, now(), '2020-01-01', 'complete', 79000001)"
+    ),
     (
         "UPDATE action_trigger.event e SET target = (SELECT min(c.id) FROM action.circulation c WHERE c.usr = COALESCE(e.context_user, 77000001)) "
         "WHERE event_def > 4"
