@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from tests.maps import tables
 from tests.maps.acceptance import promise
 from tests.maps.case import Case
-from tests.maps.planting import MARK
+from tests.maps.planting import LATE, MARK
 from tests.maps.stage import staged
 from tests.servers import Server
 
@@ -340,6 +340,17 @@ LIVE = replace(BARE, before=(*AROUND, *OTHER_HOOKS, *TRIGGERS))
 def test_evergreen(case: Case, tmp_path: Path, postgresql: Server, fresh_database: Callable[[Server], str]) -> None:
     """By either executor nobody is left, nothing else is changed, and what was counted is counted still."""
     promise(staged(case, tmp_path, fresh_database(postgresql), postgresql))
+
+
+def test_notes_on_money_are_kept_for_a_refund_though_the_loan_and_its_account_line_are_severed(
+    tmp_path: Path, postgresql: Server, fresh_database: Callable[[Server], str]
+) -> None:
+    """With the line gone, notes had no end and were due at once."""
+    retention = {"circulation": "0 days", "facility": "0 days", "payment": "60 days", "refund_window": "60 days"}
+    stage = staged(replace(BARE, retention=retention), tmp_path, fresh_database(postgresql), postgresql)
+    stage.run("plan", "--out", str(tmp_path / "plan.json"), code=0)
+    stage.run("sever", "--plan", str(tmp_path / "plan.json"), code=0)
+    assert [row for row in stage.snapshot()["money.billing"] if row["note"] and LATE in str(row["note"])]
 
 
 def test_notices_of_a_chunk_are_looked_up_and_not_all_notices_read(
