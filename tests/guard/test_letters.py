@@ -223,6 +223,12 @@ def test_names_that_need_a_joiner_are_written() -> None:
         assert "\ufffd" not in visible(name)
 
 
+def test_a_name_that_is_shown_twice_is_the_same_and_hidden_characters_are_still_marked() -> None:
+    for name in ("\u05e9\u05dc\u05d5\u05dd", "Ada", "\u202eAda\u05e9"):
+        assert visible(visible(name)) == visible(name)
+    assert visible("\u202eAda\u05e9") == "\u2068\ufffdAda\u05e9\u2069"
+
+
 def test_a_letter_of_a_script_only_the_machine_has_is_set_where_it_has_it() -> None:
     made = letter(Kind.REFUSAL, paper="the paper \U0001f600")
     if subprocess.run(["fc-list", ":charset=1f600"], capture_output=True, check=True).stdout:

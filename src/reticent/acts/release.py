@@ -217,7 +217,7 @@ def _payload(opened: Opened, task: Task, found: Gathered, facts: Mapping[str, st
         date=notice.date,
         reference=head.reference,
         to=(),
-        parts=(f"Released under {task.paper}:", handover.as_listing(found.ties), _END),
+        parts=(f"Released under {letters.visible(task.paper)}:", handover.as_listing(found.ties), _END),
         signer=notice.signer,
     )
     files = records(found, facts) | {

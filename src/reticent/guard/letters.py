@@ -29,6 +29,7 @@ DRAFT = "DRAFT. Counsel has not confirmed the law this letter cites. Do not send
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 _JOINERS = "\u200c\u200d"
 """Persian, Hindi and other names cannot be written without them."""
+_ISOLATE, _END = "\u2068", "\u2069"
 _ITEMS = "- {items}"
 _BLANK = "____________________"
 
@@ -206,7 +207,7 @@ def _compiled(template: str, data: Mapping[str, Any], dated: str) -> bytes:
 
 def visible(value: str) -> str:
     """Return a record's own text on one line, with a mark in place of every character that cannot be seen."""
-    return _isolated("".join("\ufffd" if _unseen(c) else c for c in " ".join(value.split())))
+    return _isolated("".join("\ufffd" if _unseen(c) else c for c in _one_line(value)))
 
 
 @cache
@@ -216,7 +217,7 @@ def _words(file: str = "letters") -> Mapping[str, Any]:
 
 def _shown(name: str, value: str) -> str:
     """Return a value as it is shown: one line, no control or direction characters."""
-    text = " ".join(value.split())
+    text = _one_line(value)
     if len(text) > LONGEST or any(map(_unseen, text)):
         raise UsageError(
             "A value of the letter is too long or holds characters that cannot be seen.",
@@ -226,13 +227,18 @@ def _shown(name: str, value: str) -> str:
     return _isolated(text)
 
 
+def _one_line(value: str) -> str:
+    # What is isolated already may be shown once more, inside another text.
+    return " ".join(value.split()).removeprefix(_ISOLATE).removesuffix(_END)
+
+
 def _unseen(character: str) -> bool:
     return unicodedata.category(character) in _UNSEEN and character not in _JOINERS
 
 
 def _isolated(text: str) -> str:
     """Return a value so that right-to-left letters in it do not reorder the sentence around it (UAX 9)."""
-    return f"\u2068{text}\u2069" if any(unicodedata.bidirectional(c) in ("R", "AL") for c in text) else text
+    return f"{_ISOLATE}{text}{_END}" if any(unicodedata.bidirectional(c) in ("R", "AL") for c in text) else text
 
 
 def _wrapped(rows: Sequence[str], mark: str = "") -> list[str]:

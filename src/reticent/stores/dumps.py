@@ -62,7 +62,10 @@ class DumpScanner:
 
 
 def _written(file: Path) -> float:
-    return file.stat().st_mtime if file.exists() else 0.0
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _scanned(file: Path, everybody: Crowd, until: float) -> tuple[str, bool]:

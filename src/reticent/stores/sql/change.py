@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -216,7 +216,8 @@ class _Beside:
     def value(self, path: str) -> Column | None:
         """Return the value a path of links ends in."""
         *links, name = path.split(".")
-        table, here, way = self._table, cast("sa.FromClause", self._own), ""
+        here: sa.FromClause = self._own
+        table, way = self._table, ""
         for link in links:
             joined = self._joined.get(f"{way}{link}.")
             if joined is None and (joined := self._join(here, table, link, f"{way}{link}.")) is None:
