@@ -152,8 +152,8 @@ def nil_return(found: Gathered, paper: str) -> tuple[str | tuple[str, ...], ...]
     """Return the parts of the answer when nothing was found. It says where was looked, never that there is nothing."""
     text = (
         f"The library has searched the systems named below for records within the scope of {visible(paper)}, and "
-        "found none there to hand over. It severs the tie between a user and a use when its purpose ends, as a matter of "
-        "routine. It makes no statement on places that were not searched; they are named too."
+        "found none there to hand over. It severs the tie between a user and a use when its purpose ends, as a matter "
+        "of routine. It makes no statement on places that were not searched; they are named too."
     )
     return (text, *where_parts(found), *withheld_parts(found))
 
